@@ -110,6 +110,20 @@ def github_url(value: str) -> None:
         raise ValidationError("it must use https (plain http is for loopback only)")
 
 
+def issuer(value: str) -> None:
+    """Require nothing, or https, because people sign in with what it says."""
+    if value:
+        github_url(value)
+
+
+def needed_with(env: Env, name: str, *, other: str) -> str:
+    """Return a setting; SettingsError if it is missing where the other is set."""
+    found: str = env.str(name, "")
+    if env.str(other, "") and not found:
+        raise refuse(name, f"is not set, and {other} is: set both")
+    return found
+
+
 def redis_url(value: str) -> None:
     """Require redis://, rediss:// or unix://."""
     if _split(value).scheme not in {"redis", "rediss", "unix"}:

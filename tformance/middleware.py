@@ -62,7 +62,7 @@ def _networks(names: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress
 
 # The admin theme evaluates Alpine expressions and sets inline styles.
 ADMIN = {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]}
-TO_GITHUB = ("/accounts/", "/setup/")
+TO_GITHUB = ("/accounts/", "/invitation/", "/setup/")
 """Pages whose forms lead to GitHub: to sign in, and to register the App."""
 
 

@@ -50,6 +50,11 @@ try:
     GITHUB_CLIENT_ID: str = env.str("GITHUB_CLIENT_ID", "")
     GITHUB_CLIENT_SECRET: str = env.str("GITHUB_CLIENT_SECRET", "")
     GITHUB_SIGN_IN_MEMBERS_ONLY: bool = env.bool("GITHUB_SIGN_IN_MEMBERS_ONLY", False)
+    OIDC_ISSUER: str = env.str("OIDC_ISSUER", "", validate=environment.issuer)
+    OIDC_CLIENT_ID: str = environment.needed_with(env, "OIDC_CLIENT_ID", other="OIDC_ISSUER")
+    OIDC_CLIENT_SECRET: str = env.str("OIDC_CLIENT_SECRET", "")
+    OIDC_NAME: str = env.str("OIDC_NAME", "single sign-on")
+    OIDC_DOMAINS: list[str] = env.list("OIDC_DOMAINS", [])
     GITHUB_API_URL: str = env.str("GITHUB_API_URL", "https://api.github.com", validate=environment.github_url)
     ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
     BACKFILL_DAYS: int = env.int("BACKFILL_DAYS", 90, validate=validate.Range(min=1))
@@ -93,6 +98,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.socialaccount",
     "tformance.provider_apps.GitHubProviderConfig",
+    "allauth.socialaccount.providers.openid_connect",
     "axes",
     "csp",
     "django_htmx",
@@ -211,10 +217,11 @@ AXES_VERBOSE = False
 ACCOUNT_ADAPTER = "apps.users.sign_in.ClosedSignUp"
 # allauth's own limits count in each process, and by name alone: who knows a name could lock its person out.
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
-SOCIALACCOUNT_ADAPTER = "apps.integrations.github_sign_in.GitHubAccounts"
+SOCIALACCOUNT_ADAPTER = "apps.integrations.openid_sign_in.Accounts"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_FORMS = {"reset_password": "apps.dashboard.password_reset.ResetForm"}
 SOCIALACCOUNT_PROVIDERS = {
     "github": {
         "SCOPE": ["read:user"],

@@ -38,8 +38,8 @@ class JobKind:
     installation has `places` at work at once. A job that `recurs` has one row for ever: ended for good, it would never
     be done again.
 
-    `words` says why a job waits where the general words do not fit, `fails` why it failed. `repository` and `part` are
-    lookups from a job to its repository and to what it does of it: who may see the repository sees the job.
+    `words` says why a job waits where the general words do not fit. `repository` and `part` are lookups
+    from a job to its repository and to what it does of it: who may see the repository sees the job.
     """
 
     name: str
@@ -49,7 +49,6 @@ class JobKind:
     places: int = 1
     recurs: bool = False
     words: Words = field(default_factory=dict)
-    fails: Words = field(default_factory=dict)
     repository: str = ""
     part: str = ""
 

@@ -114,12 +114,12 @@ def first_wait_of(unfinished: Sequence[Job], *, now: datetime) -> datetime | Non
 
 def _explain(job: Job) -> tuple[str, str]:
     kind = known_kind(job)
-    words, fails = (kind.words, kind.fails) if kind else ({}, {})
+    particular = kind.words if kind else {}
     match State(job.state):
         case State.WAITING:
-            return words.get(job.reason) or WAITS.get(job.reason) or (_spaced(job.reason), "")
+            return particular.get(job.reason) or WAITS.get(job.reason) or (_spaced(job.reason), "")
         case State.FAILED:
-            return fails.get(job.reason) or FAILS.get(job.reason) or (_spaced(job.reason), LOOK_AND_RETRY)
+            return FAILS.get(job.reason) or (_spaced(job.reason), LOOK_AND_RETRY)
         case State.PAUSED:
             return PAUSED
         case _:

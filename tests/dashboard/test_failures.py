@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import structlog
-from django.test import Client
+from django.test import Client, RequestFactory
 from rest_framework.throttling import UserRateThrottle
 
 from apps.dashboard import views
+from apps.dashboard.failures import answer_incident
 from tests.api.conftest import Cast
 
 pytestmark = pytest.mark.django_db
@@ -80,6 +81,15 @@ def test_a_browser_that_asks_the_api_too_often_is_shown_a_page(client: Client, m
     assert "Too many requests" in page.content.decode()
     assert f"Try again in {page['Retry-After']} second" in page.content.decode()
     assert client.get("/api/v1/teams/").json()["code"] == "throttled"
+
+
+def test_neither_page_nor_answer_needs_the_database(django_assert_num_queries: Any) -> None:
+    request = RequestFactory().get("/")
+    request.resolver_match = None
+    with django_assert_num_queries(0):
+        answer = answer_incident(request)
+    answer.close()
+    assert answer.status_code == 500
 
 
 @pytest.mark.parametrize(("address", "status"), [("/nothing/here/", 404), ("/admin/", 302)])

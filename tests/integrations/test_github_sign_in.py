@@ -18,6 +18,8 @@ from apps.demo.shapes import Json
 from apps.demo.shapes.accounts import Account, organization, person, user
 from apps.github.auth import GitHubAccess
 from apps.integrations import github_sign_in
+from apps.notifications.invitations import SESSION_KEY
+from apps.teams.models import Invitation, Team, TeamAccess
 from apps.users.models import CustomUser
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault
@@ -61,12 +63,15 @@ def membership(state: str = "active", *, of: Account = ANA) -> Json:
     return described
 
 
-def come(account: Account = ANA, *, email: str = "", process: str = "login") -> HttpResponse:
+def come(
+    account: Account = ANA, *, email: str = "", process: str = "login", invitation: int | None = None
+) -> HttpResponse:
     """Come back from GitHub as somebody."""
     request = RequestFactory().get("/accounts/github/login/callback/")
     request.user = CustomUser()  # type: ignore[assignment]
     SessionMiddleware(lambda _: HttpResponse()).process_request(request)
     MessageMiddleware(lambda _: HttpResponse()).process_request(request)
+    request.session[SESSION_KEY] = invitation
     login = SocialLogin(
         user=CustomUser(username=account.login, email=email),
         account=SocialAccount(provider="github", uid=str(account.id), extra_data=user(account)),
@@ -102,6 +107,20 @@ def test_nobody_else_does(fake: FakeGitHub, found: Json | None) -> None:
     if found:
         fake.world.memberships["acme", "ana"] = found
     assert refusal(come()) == NO_ACCESS
+
+
+def test_somebody_new_who_opened_an_invitation_joins_the_team(fake: FakeGitHub) -> None:
+    fake.world.memberships["acme", "ana"] = membership()
+    invitation, _ = Invitation.objects.issue(team=Team.objects.create(name="Core", slug="core"), role="lead")
+    assert come(invitation=invitation.pk)["Location"] == "/"
+    assert TeamAccess.objects.get(user__username="ana").role == "lead"
+    assert not Invitation.objects.open().exists()
+
+
+def test_an_invitation_makes_nobody_a_member(fake: FakeGitHub) -> None:
+    invitation, _ = Invitation.objects.issue(team=Team.objects.create(name="Core", slug="core"), role="lead")
+    assert refusal(come(invitation=invitation.pk)) == NO_ACCESS
+    assert Invitation.objects.open().exists()
 
 
 def test_without_the_setting_anybody_does(fake: FakeGitHub, settings: Any) -> None:
