@@ -41,7 +41,9 @@ ROWS = (
     f"""INSERT INTO activity_coverage (repository_id, stream, from_at, to_at)
         SELECT i, stream, now() - interval '4 years', now() - interval '10 minutes'
         FROM generate_series(1, {REPOSITORIES}) i,
-             unnest(ARRAY['pull_requests', 'commits', 'deployments', 'issues', 'workflow_runs', 'releases']) stream""",
+             unnest(ARRAY[
+                'pull_requests', 'commits', 'deployments', 'issues', 'issue_comments', 'workflow_runs'
+             ]) stream""",
     f"""CREATE TEMPORARY TABLE work AS
         SELECT i, 1 + i % {REPOSITORIES} AS repository_id,
                CASE WHEN i % 50 = 0 THEN {BOT}
@@ -52,20 +54,30 @@ ROWS = (
                hash, 600 + hash % 1000 * (1 + hash % 400) AS seconds
         FROM generate_series(1, {PULL_REQUESTS}) i, LATERAL (SELECT abs(hashint4(i)) AS hash) hashed""",
     f"""INSERT INTO metrics_derivedpullrequest (repository_id, number, author_id, is_bot_author, opened_at,
-            is_opened_as_draft, ready_at, is_first_commit_adjusted, first_review_at, review_wait_ended_at, merged_at,
-            closed_at, draft_starts, draft_ends, is_draft, cycle_seconds, first_review_seconds, size, review_rounds,
-            is_reviewed_in_draft, is_reopened, is_force_pushed, rules_version)
+            is_opened_as_draft, ready_at, is_first_commit_adjusted, first_review_at, review_wait_ended_at,
+            first_response_at, response_wait_ended_at, merged_at, landed_at, closed_at, draft_starts, draft_ends,
+            is_draft, cycle_seconds, first_review_seconds, first_response_seconds, coding_seconds, pickup_seconds,
+            review_seconds, merge_seconds, queue_seconds, size, review_rounds, reverts_number, is_hotfix,
+            is_ai_assisted, is_reviewed_in_draft, is_reopened, is_force_pushed, rules_version)
         SELECT repository_id, i, author_id, author_id = {BOT}, at, hash % 5 = 0, at, false, reviewed_at, reviewed_at,
-               CASE WHEN i % 10 <> 7 THEN ended_at END, ended_at,
+               reviewed_at, reviewed_at, merged_at, merged_at, ended_at,
                CASE WHEN hash % 5 = 0 THEN ARRAY[at - interval '1 h'] ELSE ARRAY[]::timestamptz[] END,
                CASE WHEN hash % 5 = 0 THEN ARRAY[at] ELSE ARRAY[]::timestamptz[] END, false,
-               CASE WHEN i % 10 <> 7 AND ended_at IS NOT NULL THEN seconds END,
-               CASE WHEN reviewed_at IS NOT NULL THEN seconds / 3 END, hash % 900, hash % 4, false,
-               hash % 30 = 0, false, 1
+               CASE WHEN merged_at IS NOT NULL THEN seconds END,
+               CASE WHEN reviewed_at IS NOT NULL THEN seconds / 3 END,
+               CASE WHEN reviewed_at IS NOT NULL THEN seconds / 3 END,
+               CASE WHEN merged_at IS NOT NULL THEN hash % 90000 END,
+               CASE WHEN merged_at IS NOT NULL THEN seconds / 3 END,
+               CASE WHEN merged_at IS NOT NULL THEN seconds / 2 - seconds / 3 END,
+               CASE WHEN merged_at IS NOT NULL THEN seconds - seconds / 2 END,
+               CASE WHEN merged_at IS NOT NULL AND hash % 3 = 0 THEN hash % 2000 END,
+               hash % 900, hash % 4, CASE WHEN i % 200 = 5 THEN i + {REPOSITORIES} END, hash % 60 = 0, hash % 7 = 0,
+               false, hash % 30 = 0, false, 1
         FROM work, LATERAL (
             SELECT CASE WHEN at + seconds * interval '1 s' < now() AND NOT (i < 50000 AND i % 100 = 5)
                         THEN at + seconds * interval '1 s' END AS ended_at,
-                   CASE WHEN hash % 9 > 0 THEN at + seconds / 3 * interval '1 s' END AS reviewed_at) ended""",
+                   CASE WHEN hash % 9 > 0 THEN at + seconds / 3 * interval '1 s' END AS reviewed_at) ended,
+             LATERAL (SELECT CASE WHEN i % 10 <> 7 THEN ended_at END AS merged_at) merged""",
     """INSERT INTO metrics_derivedclosing (repository_id, number, author_id, is_bot_author, closed_at, reopened_at,
             rules_version)
         SELECT repository_id, number, author_id, is_bot_author,
@@ -83,11 +95,60 @@ ROWS = (
         SELECT repository_id, md5(i || '-' || part), author_id, '', false, hash % 10 = part,
                at + seconds * interval '1 s', 1
         FROM work, generate_series(0, 2) part""",
+    f"""INSERT INTO metrics_derivedreviewrequest (repository_id, number, subject, reviewer_id, is_bot_reviewer,
+            requested_at, answered_at, answer_seconds, rules_version)
+        SELECT repository_id, i, reviewer_id::text, reviewer_id, false, at,
+               CASE WHEN hash % 9 > 0 THEN at + seconds / 3 * interval '1 s' END,
+               CASE WHEN hash % 9 > 0 THEN seconds / 3 END, 1
+        FROM work, LATERAL (
+            SELECT 1 + i % {REPOSITORIES} / {REPOSITORIES // TEAMS} * {MEMBERS} + hash % {MEMBERS} AS reviewer_id
+        ) asked""",
+    """INSERT INTO metrics_derivedworkflowrun (repository_id, run_id, attempt, workflow_id, workflow, event, branch,
+            sha, actor_id, is_by_bot, conclusion, started_at, concluded_at, queued_seconds, duration_seconds, is_flaky,
+            rules_version)
+        SELECT repository_id, i, 1, 1, 'Tests', 'push', 'main', md5(i || '-0'), author_id, false,
+               (ARRAY['success', 'success', 'success', 'failure', 'cancelled'])[1 + hash % 5], at,
+               at + hash % 2000 * interval '1 s', hash % 60, hash % 2000, false, 1
+        FROM work""",
     """INSERT INTO metrics_deriveddeployment (repository_id, name, group_key, source, environment, service,
-            is_production, job_name, deployment_ids, last_deployment_id, sha, created_at, succeeded_at, rules_version)
+            is_production, job_name, deployment_ids, last_deployment_id, sha, order_at, order_position, created_at,
+            succeeded_at, failed_at, rules_version)
         SELECT repository_id, i::text, i::text, 'deployments',
-               CASE WHEN i % 3 = 0 THEN 'staging' ELSE 'production' END, '', i % 3 > 0, '', ARRAY[i], i, '', at, at, 1
-        FROM work WHERE i % 10 = 0""",
+               CASE WHEN i % 3 = 0 THEN 'staging' ELSE 'production' END, '', i % 3 > 0, '', ARRAY[i], i, '', at, 0, at,
+               CASE WHEN i % 20 > 0 THEN at END, CASE WHEN i % 20 = 0 THEN at END, 1
+        FROM work WHERE hash % 10 = 0""",
+    """INSERT INTO metrics_derivedshipment (repository_id, number, service, environment, source, is_production,
+            deployment, author_id, is_bot_author, merged_at, landed_at, deployed_at, is_order_unknown, lead_seconds,
+            coding_seconds, pickup_seconds, review_seconds, merge_seconds, deploy_seconds, is_hotfix, rules_version)
+        SELECT repository_id, number, '', environment, 'deployments', is_production, name, author_id, is_bot_author,
+               merged_at, landed_at, deployed_at, false,
+               coding_seconds + cycle_seconds + deploy_seconds, coding_seconds, pickup_seconds, review_seconds,
+               merge_seconds, deploy_seconds, is_hotfix, 1
+        FROM metrics_derivedpullrequest AS merged, unnest(ARRAY['production', 'staging']) AS environment,
+             LATERAL (
+                SELECT name, is_production, succeeded_at AS deployed_at,
+                       extract(epoch FROM succeeded_at - merged_at)::bigint AS deploy_seconds
+                FROM metrics_deriveddeployment AS one
+                WHERE one.repository_id = merged.repository_id AND one.environment = environment.environment
+                  AND service = '' AND succeeded_at >= merged_at
+                ORDER BY succeeded_at LIMIT 1
+             ) AS carrier
+        WHERE merged_at IS NOT NULL""",
+    """INSERT INTO metrics_derivedremediation (repository_id, remediation, failing, service, environment, source,
+            is_production, kind, evidence, failing_at, remediated_at, rules_version)
+        SELECT repository_id, name, failing, '', 'production', 'deployments', true, 'revert', '', failing_at,
+               succeeded_at, 1
+        FROM (
+            SELECT repository_id, name, succeeded_at, lag(name) OVER earlier AS failing,
+                   lag(succeeded_at) OVER earlier AS failing_at
+            FROM metrics_deriveddeployment WHERE is_production AND succeeded_at IS NOT NULL
+            WINDOW earlier AS (PARTITION BY repository_id ORDER BY succeeded_at)
+        ) AS successes
+        WHERE name::integer % 15 = 1 AND failing IS NOT NULL""",
+    """INSERT INTO metrics_derivedincident (repository_id, name, origin, issue_number, title, service, opened_at,
+            closed_at, named_deployment, rules_version)
+        SELECT repository_id, 'issue ' || i, 'issue', i, 'Outage', '', at, at + hash % 90000 * interval '1 s', '', 1
+        FROM work WHERE hash % 300 = 0""",
     f"""INSERT INTO activity_pullrequest (repository_id, number, title, state, author_id, created_at, updated_at,
             merged_at, closed_at, labels, head_ref, head_sha)
         SELECT repository_id, number, 'Change ' || number, 'closed', author_id, opened_at, opened_at, merged_at,
