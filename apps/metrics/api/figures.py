@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import Http404, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -129,11 +130,16 @@ class OfFigures(OfTeam):
     def entities_url(self, key: str, **more: str) -> str:
         """Return the URL of the entities, with the same filters."""
         address = reverse("figure-entities", args=[self.team.slug, key])
+        parameters = "&".join(part for part in (self.filters, urlencode(more)) if part)
+        return f"{address}?{parameters}" if parameters else address
+
+    @cached_property
+    def filters(self) -> str:
+        """Return the filters of the URL, as its parameters."""
         parameters = self.request.query_params.copy()
         for name in set(parameters) - FILTERS:
             parameters.pop(name)
-        parameters.update(more)
-        return f"{address}?{parameters.urlencode()}" if parameters else address
+        return parameters.urlencode()
 
     def answer(self, query: FigureQuery, keys: Sequence[str], answer: Callable[[], Answer]) -> HttpResponseBase:
         """Return the answer, or 304 if the client has it; then nothing is computed."""

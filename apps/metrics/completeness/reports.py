@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from apps.metrics.completeness.gaps import Gap, Missing, Period, Reason, gather_gaps, subtract
 from apps.metrics.completeness.knowledge import Knowledge, TrackedRepository
@@ -39,6 +40,7 @@ class Report:
 
     knowledge: Knowledge
     _covered: dict[tuple[int, str], list[Period]] = field(default_factory=dict)
+    _of_team: dict[tuple[Any, ...], Completeness] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> dict[int, str]:
@@ -58,7 +60,12 @@ class Report:
         Without a start, it counts from where reading began. A repository that was lost does not hold the others back:
         it counts up to its loss, and a gap says so. If all were lost, the one that was complete for longest counts.
         """
-        streams = every_stream() if streams is None else streams
+        asked = start_at, end_at, tuple(every_stream() if streams is None else streams)
+        if asked not in self._of_team:
+            self._of_team[asked] = self._find(*asked)
+        return self._of_team[asked]
+
+    def _find(self, start_at: datetime | None, end_at: datetime, streams: tuple[str, ...]) -> Completeness:
         repositories = self.knowledge.repositories
         reached = [one for one in repositories if one.lost_at is None]
         ends = [self.complete_until(one, streams=streams) for one in reached or repositories]

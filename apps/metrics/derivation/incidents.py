@@ -134,12 +134,6 @@ def read_incident_rules(repository_ids: Iterable[int]) -> IncidentRules:
     return IncidentRules(rules=rules, owners=owners)
 
 
-def has_incident_rule(repository_ids: Collection[int]) -> bool:
-    """Return whether a rule of incidents applies to any of the repositories."""
-    found = read_incident_rules(repository_ids)
-    return any(applies(rule, each, owners=found.owners) for rule in found.rules for each in repository_ids)
-
-
 def derive(scopes: Sequence[Scope]) -> tuple[list[Row], list[Row]]:
     """Return the incidents of these names, and the deployments that caused them."""
     rules = read_incident_rules(repository_id for repository_id, _ in scopes)

@@ -9,7 +9,7 @@ from django.db.models import Case, Exists, F, Model, OuterRef, Q, QuerySet, Subq
 from django.db.models.functions import Cast, Coalesce, Concat, NullIf
 
 from apps.activity.models import Contributor, PullRequest, Repository
-from apps.metrics.figures.expressions import Present
+from apps.metrics.figures.expressions import IsAnyOf, Present
 from apps.metrics.figures.query import AGENT, AI, BOT, HUMAN, FigureQuery
 from apps.metrics.models import (
     DerivedClosing,
@@ -190,9 +190,9 @@ def narrowed(rows: QuerySet[Any], *, query: FigureQuery) -> QuerySet[Any]:
     if query.author is not None:
         rows = rows.filter(_is_by(query, table=rows.model))
     if query.labels:
-        rows = rows.filter(Exists(_pull_request().filter(labels__contains=list(query.labels))))
+        rows = rows.filter(Exists(_pull_request().filter(labels__contains=query.given("labels"))))
     if query.services:
-        rows = rows.alias(own_service=service_of_deployment()).filter(own_service__in=query.services)
+        rows = rows.filter(IsAnyOf(service_of_deployment(), query.given("services")))
     if query.ai is not None:
         has = _has_evidence(query.ai)
         rows = rows.filter(has if rows.model is DerivedPullRequest else Exists(_derived_pull_request().filter(has)))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import Case, DateTimeField, F, FloatField, Value, When
+from django.db.models import Case, F, FloatField, When
 from django.db.models.functions import Cast, Extract, Greatest, Least
 
 from apps.metrics.figures.expressions import DraftSeconds, WorkingDraftSeconds, WorkingSeconds
@@ -69,7 +69,7 @@ def lead_seconds(query: FigureQuery) -> Any:
 
 
 def draft_seconds(query: FigureQuery) -> Any:
-    seen_at = Value(query.as_of, output_field=DateTimeField())
+    seen_at = query.given("as_of")
     if query.hours is Hours.WORKING:
         working = WorkingDraftSeconds("draft_starts", "draft_ends", seen_at, calendar=query.calendar)
         return Case(When(draft_starts=[], then=0.0), default=working, output_field=FloatField())

@@ -1,10 +1,38 @@
 """SQL expressions that Django lacks."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import BigIntegerField, BooleanField, DateTimeField, FloatField, Func, TextField, Value
+from django.db.models import (
+    BigIntegerField,
+    BooleanField,
+    DateTimeField,
+    Expression,
+    Field,
+    FloatField,
+    Func,
+    TextField,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The place of a value in a statement, which is given by this name when the statement is run."""
+
+    name: str
+
+
+class Parameter(Expression):
+    """A value that is given when the statement is run, so that one statement serves for many."""
+
+    def __init__(self, name: str, *, output_field: "Field[Any, Any]") -> None:
+        super().__init__(output_field=output_field)
+        self._name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return "%s", [Given(self._name)]
 
 
 class Ids(Func):
@@ -13,8 +41,10 @@ class Ids(Func):
     template = "%(expressions)s::bigint[]"
     output_field: ClassVar[Any] = ArrayField(BigIntegerField())
 
-    def __init__(self, ids: Iterable[int]) -> None:
-        super().__init__(Value(f"{{{','.join(map(str, sorted(ids)))}}}", output_field=TextField()))
+
+def array_of(ids: Iterable[int]) -> str:
+    """Return the text of an array of ids."""
+    return f"{{{','.join(map(str, sorted(ids)))}}}"
 
 
 class IsAnyOf(Func):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from apps.metrics.figures.dimensions import ACCOUNTS, OF_AUTHORS, dimensions_of
 from apps.metrics.figures.populations import Population
@@ -63,13 +64,13 @@ class Figure:
     variants: Mapping[str, Variant] = field(default_factory=dict)
     version: int = 1
 
-    @property
+    @cached_property
     def dimensions(self) -> tuple[str, ...]:
         """Return what it can be grouped and filtered by: what the rows of all its populations have."""
         tables = [one.rows.table for one in (self.population, *self.over)]
         return tuple(name for name in dimensions_of(tables[0]) if all(name in dimensions_of(one) for one in tables))
 
-    @property
+    @cached_property
     def reasons(self) -> tuple[str, ...]:
         """Return every reason for which rows may not count."""
         return tuple(self._reasons())

@@ -78,9 +78,9 @@ def rows_of(table: type[Model], *, is_level: bool = False, reasons: tuple[str, .
     return lambda read: Rows(table=table, read=read, is_level=is_level, reasons=reasons)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Population:
-    """The rows of a figure, and what is measured of each.
+    """The rows of a figure, and what is measured of each. It is equal to none but itself.
 
     Figures that have the same `rows` are computed in one statement. `only` says which of the rows count, and `left_out`
     why the others do not.

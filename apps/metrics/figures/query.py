@@ -1,17 +1,21 @@
 """The query of figures: team, window and filters, and the attribution of work."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeVar
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import (
+    BigIntegerField,
     Case,
     DateTimeField,
     Exists,
     F,
+    Field,
     Model,
     OuterRef,
     Q,
@@ -24,12 +28,11 @@ from django.db.models import (
 from apps.activity.models import Change
 from apps.metrics.completeness import OF_FIGURES, Report, report_of
 from apps.metrics.completeness.providers import Pending, find_pending
-from apps.metrics.derivation.deployment_rules import UNCHOSEN, has_source
-from apps.metrics.derivation.incidents import has_incident_rule
-from apps.metrics.figures.expressions import AtInstant, Ids, IsAnyOf, IsLikeAny
+from apps.metrics.derivation.deployment_rules import UNCHOSEN, rules_of
+from apps.metrics.figures.expressions import AtInstant, Ids, IsAnyOf, IsLikeAny, Parameter, array_of
 from apps.metrics.figures.windows import Window
 from apps.metrics.models import DerivedDeployment, DerivedIncident
-from apps.teams.models import Team, TeamMember, WorkingCalendar
+from apps.teams.models import DeploymentSource, IncidentRule, Team, TeamMember, WorkingCalendar
 from apps.teams.visibility import repositories_of
 
 Rows = TypeVar("Rows", bound=Model)
@@ -92,7 +95,7 @@ class Account:
     contributor_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Membership:
     """A contributor in a team, from when until when; None is unlimited."""
 
@@ -165,10 +168,23 @@ class FigureQuery:
     @cached_property
     def repositories(self) -> tuple[int, ...]:
         """Return the repositories whose work counts."""
-        tracked = repositories_of(Team.objects.filter(pk=self.team.pk))
+        return self._scope[0]
+
+    @cached_property
+    def memberships(self) -> tuple[Membership, ...]:
+        """Return every membership of the team, past ones too."""
+        return self._scope[1]
+
+    @cached_property
+    def _scope(self) -> tuple[tuple[int, ...], tuple[Membership, ...]]:
+        tracked = repositories_of(Team.objects.filter(pk=self.team.pk)).order_by("pk")
         if self.repository_ids is not None:
             tracked = tracked.filter(pk__in=self.repository_ids)
-        return tuple(sorted(tracked.values_list("pk", flat=True)))
+        members = TeamMember.objects.filter(team=OuterRef("pk")).order_by("contributor_id", "pk")
+        columns = (ArraySubquery(members.values(name)) for name in ("contributor_id", "from_at", "until_at"))
+        found = Team.objects.filter(pk=self.team.pk).values_list(ArraySubquery(tracked.values("pk")), *columns)
+        repositories, *memberships = found.get()
+        return tuple(repositories), tuple(Membership(*one) for one in zip(*memberships, strict=True))
 
     @cached_property
     def calendar(self) -> int:
@@ -192,67 +208,105 @@ class FigureQuery:
         return Change.objects.exists()
 
     @cached_property
-    def memberships(self) -> tuple[Membership, ...]:
-        """Return every membership of the team, past ones too."""
-        rows = TeamMember.objects.filter(team=self.team).order_by("contributor_id", "pk")
-        found = rows.values("contributor_id", "from_at", "until_at")
-        return tuple(Membership(**row) for row in found)
-
-    @cached_property
     def production_environments(self) -> tuple[str, ...]:
         return tuple(self.team.production_environments)
+
+    @cached_property
+    def whole_members(self) -> frozenset[int]:
+        """Return those who were members for all of the window."""
+        if self.attribution is Attribution.CURRENT:
+            return frozenset(one.contributor_id for one in self.memberships if one.holds_at(self.as_of))
+        return frozenset(one.contributor_id for one in self.memberships if self._covers(one))
+
+    @cached_property
+    def partial_members(self) -> frozenset[int]:
+        """Return those who were members for a part of the window: of their work, the time is compared."""
+        if self.attribution is Attribution.CURRENT:
+            return frozenset()
+        return frozenset(one.contributor_id for one in self.memberships) - self.whole_members
+
+    @cached_property
+    def shape(self) -> tuple[Any, ...]:
+        """Return what the text of a statement depends on: queries alike have one template."""
+        kept = (getattr(self, one.name) for one in fields(self) if one.name not in OF_VALUES)
+        return (
+            *kept,
+            self.author and self.author.contributor_id is not None,
+            self.calendar if self.hours is Hours.WORKING else None,
+            *(bool(one) for one in (self.labels, self.services, self.memberships, self.partial_members)),
+            bool(self.production_environments),
+        )
+
+    def given(self, name: str) -> Any:
+        """Return the expression of a value of `GIVEN`, which a statement is compiled without."""
+        given = GIVEN[name]
+        return Value(given.value(self), output_field=given.field)
 
     def is_production(self) -> Q:
         """Return the condition that a deployment is to production: by the team's patterns, else by flag and name."""
         if not self.production_environments:
             return Q(is_production=True)
-        patterns = [_like(pattern) for pattern in self.production_environments]
-        matches = Q(IsLikeAny(F("environment"), Value(patterns, output_field=ArrayField(TextField()))))
+        matches = Q(IsLikeAny(F("environment"), self.given("patterns")))
         return matches | ~Q(source__in=UNCHOSEN)
 
     @cached_property
-    def lack_of_deployments(self) -> str:
-        """Return why the deployments of the team cannot be counted; empty if they can.
+    def sources(self) -> Mapping[str, bool]:
+        """Return whether the team has what deployments and incidents follow from.
 
         It is asked once for a query and all that were made of it.
         """
         if self.origin is not None:
-            return self.origin.lack_of_deployments
-        known = DerivedDeployment.objects.filter(self.is_in_repositories(), created_at__lte=self.as_of)
-        if has_source(self.repositories) or known.filter(self.is_production()).exists():
-            return ""
-        return "no_production" if known.exists() else "no_source"
+            return self.origin.sources
+        deployments = DerivedDeployment.objects.filter(self.is_in_repositories(), created_at__lte=self.as_of)
+        asked = {
+            "deployment_source": rules_of(DeploymentSource, self.repositories),
+            "deployment": deployments,
+            "production": deployments.filter(self.is_production()),
+            "incident_rule": rules_of(IncidentRule, self.repositories),
+            "incident": DerivedIncident.objects.filter(self.is_in_repositories()),
+        }
+        found: Any = Team.objects.filter(pk=self.team.pk).values(**{name: Exists(one) for name, one in asked.items()})
+        return dict(found.get())
 
-    @cached_property
+    @property
+    def lack_of_deployments(self) -> str:
+        """Return why the deployments of the team cannot be counted; empty if they can."""
+        if self.sources["deployment_source"] or self.sources["production"]:
+            return ""
+        return "no_production" if self.sources["deployment"] else "no_source"
+
+    @property
     def lack_of_incidents(self) -> str:
         """Return why the incidents of the team cannot be counted; empty if they can."""
-        if self.origin is not None:
-            return self.origin.lack_of_incidents
-        known = DerivedIncident.objects.filter(self.is_in_repositories())
-        return "" if has_incident_rule(self.repositories) or known.exists() else "no_source"
+        return "" if self.sources["incident_rule"] or self.sources["incident"] else "no_source"
 
     def lack_of(self, table: type[Model]) -> str:
         """Return why the rows of a table cannot be counted; empty if they can."""
         return self.lack_of_incidents if table is DerivedIncident else self.lack_of_deployments
 
-    @property
+    @cached_property
+    def start_at(self) -> datetime:
+        """Return the start of the window."""
+        return self.window.start_at
+
+    @cached_property
     def end_at(self) -> datetime:
         """Return the end of the window, or where it is cut, or `as_of` if that is earlier."""
         return min(self.window.end_at, self.as_of, self.cut_at or self.as_of)
 
     def happened(self, rows: QuerySet[Rows], at: str) -> QuerySet[Rows]:
         """Return the rows in the team's repositories within the window."""
-        period = {f"{at}__gte": self.window.start_at, f"{at}__lt": self.end_at}
+        period = {f"{at}__gte": self.start_at, f"{at}__lt": self.end_at}
         return rows.filter(self.is_in_repositories(), **period)
 
     def is_in_repositories(self) -> IsAnyOf:
         """Return the condition that a row is of one of the repositories."""
-        return IsAnyOf(F("repository_id"), Ids(self.repositories))
+        return IsAnyOf(F("repository_id"), Ids(self.given("repositories")))
 
     @property
     def instant(self) -> Any:
         """Return the end of the query as an expression, or each of the instants that the statement joins."""
-        return AtInstant() if self.is_at_each_instant else Value(self.end_at, output_field=DateTimeField())
+        return AtInstant() if self.is_at_each_instant else self.given("end_at")
 
     def attributed(self, rows: QuerySet[Any], *, account: str, is_bot: str, at: Any) -> QuerySet[Any]:
         """Return the rows with `excluded`: why a row does not count for the team, null if it does.
@@ -289,25 +343,96 @@ class FigureQuery:
 
     def _is_member(self, *, account: str, at: Any) -> Q:
         """Return the condition; only of those who were members for a part of the window, the time is compared."""
-        if self.attribution is Attribution.CURRENT:
-            members = {one.contributor_id for one in self.memberships if one.holds_at(self.as_of)}
-            return Q(IsAnyOf(F(f"{account}_id"), Ids(members)))
-        whole = {one.contributor_id for one in self.memberships if self._covers(one)}
-        partly = {one.contributor_id for one in self.memberships} - whole
-        condition = Q(IsAnyOf(F(f"{account}_id"), Ids(whole)))
-        if partly:
-            is_partly = Q(IsAnyOf(F(f"{account}_id"), Ids(partly)))
+        condition = Q(IsAnyOf(F(f"{account}_id"), Ids(self.given("whole_members"))))
+        if self.partial_members:
+            is_partly = Q(IsAnyOf(F(f"{account}_id"), Ids(self.given("partial_members"))))
             condition |= is_partly & Q(Exists(self._memberships(account=account, at=at)))
         return condition
 
     def _covers(self, one: Membership) -> bool:
-        has_begun = one.from_at is None or one.from_at <= min(self.window.start_at, self.end_at)
+        has_begun = one.from_at is None or one.from_at <= min(self.start_at, self.end_at)
         return has_begun and (one.until_at is None or one.until_at > self.end_at)
 
     def _memberships(self, *, account: str, at: Any) -> QuerySet[TeamMember]:
         has_begun = Q(from_at__isnull=True) | Q(from_at__lte=at)
         has_not_ended = Q(until_at__isnull=True) | Q(until_at__gt=at)
-        return TeamMember.objects.filter(has_begun, has_not_ended, team=self.team, contributor=OuterRef(account))
+        return TeamMember.objects.filter(
+            has_begun, has_not_ended, team=self.given("team"), contributor=OuterRef(account)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GivenValue:
+    """A value of a query that its statement is given when it is run, and the field that it is like."""
+
+    field: "Field[Any, Any]"
+    value: Callable[[FigureQuery], Any]
+
+
+TEXTS = ArrayField(TextField())
+GIVEN: Mapping[str, GivenValue] = {
+    "start_at": GivenValue(DateTimeField(), lambda query: query.start_at),
+    "end_at": GivenValue(DateTimeField(), lambda query: query.end_at),
+    "as_of": GivenValue(DateTimeField(), lambda query: query.as_of),
+    "repositories": GivenValue(TextField(), lambda query: array_of(query.repositories)),
+    "team": GivenValue(BigIntegerField(), lambda query: query.team.pk),
+    "whole_members": GivenValue(TextField(), lambda query: array_of(query.whole_members)),
+    "partial_members": GivenValue(TextField(), lambda query: array_of(query.partial_members)),
+    "patterns": GivenValue(TEXTS, lambda query: [_like(one) for one in query.production_environments]),
+    "labels": GivenValue(TEXTS, lambda query: list(query.labels)),
+    "services": GivenValue(TEXTS, lambda query: list(query.services)),
+    "author_id": GivenValue(BigIntegerField(), lambda query: query.author and query.author.contributor_id),
+    "author_login": GivenValue(TextField(), lambda query: query.author and query.author.login),
+}
+
+
+def _parameter(name: str) -> Any:
+    return Parameter(name, output_field=GIVEN[name].field)
+
+
+OF_VALUES = frozenset({"team", "window", "repository_ids", "as_of", "cut_at", "author", "labels", "services", "origin"})
+"""The fields of a query that the text of a statement does not depend on, but for whether there is anything in them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryTemplate(FigureQuery):
+    """A query of which only that is left which the text of a statement depends on; its values are parameters."""
+
+    @classmethod
+    def of(cls, query: FigureQuery) -> "QueryTemplate":
+        nothing: Any = None
+        kept = {one.name: getattr(query, one.name) for one in fields(query) if one.name not in OF_VALUES}
+        made = cls(
+            team=nothing,
+            window=nothing,
+            as_of=_parameter("as_of"),
+            author=query.author and _author(query.author),
+            labels=query.labels and _parameter("labels"),
+            services=query.services and _parameter("services"),
+            **kept,
+        )
+        vars(made).update(
+            start_at=_parameter("start_at"),
+            end_at=_parameter("end_at"),
+            memberships=bool(query.memberships),
+            partial_members=bool(query.partial_members),
+            production_environments=bool(query.production_environments),
+            calendar=query.calendar if query.hours is Hours.WORKING else None,
+        )
+        return made
+
+    def given(self, name: str) -> Any:
+        return _parameter(name)
+
+    def _changed(self, **changes: Any) -> "QueryTemplate":
+        other = replace(self, **changes)
+        vars(other).update(vars(self) | vars(other))
+        return other
+
+
+def _author(author: Account) -> Account:
+    has_id = author.contributor_id is not None
+    return Account(login=_parameter("author_login"), contributor_id=_parameter("author_id") if has_id else None)
 
 
 def _reason(*cases: When, default: str | None = None) -> Case:

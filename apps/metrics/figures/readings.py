@@ -1,7 +1,7 @@
 """The reading of a figure: its value for one query, and its series, groups, histogram and exclusions if asked for."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -72,4 +72,10 @@ class FigureReading:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the reading as JSON."""
-        return asdict(self)
+        parts = {name: getattr(self, name) for name in ("series", "groups", "histogram")}
+        return _as_dict(self) | {name: found and tuple(map(_as_dict, found)) for name, found in parts.items()}
+
+
+def _as_dict(one: Any) -> dict[str, Any]:
+    """Return the fields; dataclasses.asdict copies every value, which takes many times longer."""
+    return {name: getattr(one, name) for name in one.__slots__}

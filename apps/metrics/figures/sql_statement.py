@@ -2,9 +2,12 @@
 
 Of each kind of rows, the queryset is compiled, wrapped and aggregated: as a whole and by bucket (GROUPING SETS), and if
 asked for, by group, by bin of a histogram, and by the reason why rows do not count.
+
+To compile it takes Python longer than all the rest, so the text is kept, with parameters for the values of the query.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,10 +18,13 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper, FloatField, Q
 from django.db.models.functions import Cast
+from psycopg.sql import Literal
 
+from apps.common import db
 from apps.metrics.figures.dimensions import DIMENSIONS, Dimension, account_of
+from apps.metrics.figures.expressions import Given
 from apps.metrics.figures.populations import Population, Rows
-from apps.metrics.figures.query import FigureQuery
+from apps.metrics.figures.query import GIVEN, FigureQuery, QueryTemplate
 
 Aggregates = Mapping[str, Any]
 Parameters = list[Any]
@@ -67,6 +73,11 @@ class Detail:
     bins: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     has_exclusions: bool = False
 
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Return what the text of a statement depends on."""
+        return bool(self.buckets), self.dimension, self.quantiles, bool(self.bins), self.has_exclusions
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -87,24 +98,34 @@ class Question:
     query: FigureQuery
     detail: Detail
 
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Return what the text of a statement depends on."""
+        populations = tuple((one.key, one.population) for one in self.wanted)
+        return self.query.shape, self.detail.shape, populations
+
+    def given(self, name: str) -> Any:
+        """Return a value that the statement is given."""
+        match name:
+            case "starts":
+                return [start for start, _ in self.detail.buckets]
+            case "instants":
+                return [self.query.end_at, *(min(end, self.query.end_at) for _, end in self.detail.buckets)]
+            case "time_zone":
+                return self.query.window.time_zone
+            case _:
+                return GIVEN[name].value(self.query)
+
 
 def read(questions: Sequence[Question]) -> list[dict[str, Found]]:
     """Compute everything in one statement; for each question, what was found by key."""
-    parts = {part.name: part for number, one in enumerate(questions) for part in _parts_of(number, one)}
+    statement = _statement_of(questions)
     found: list[dict[str, dict[str, Any]]] = [{one.key: {} for one in each.wanted} for each in questions]
-    for name, kind, bucket, key, values in _run(list(parts.values())):
-        part = parts[name]
+    for name, kind, bucket, key, values in statement.run(questions):
+        part = statement.parts[name]
         for one, value in zip(part.wanted, json.loads(values), strict=True):
             _take(found[part.question][one.key], kind, bucket, key, value, left_out=one.population.left_out)
     return [{key: Found(**values) for key, values in each.items()} for each in found]
-
-
-def _parts_of(number: int, question: Question) -> Iterator["RowsPart"]:
-    alike: dict[Rows, list[Wanted]] = {}
-    for one in question.wanted:
-        alike.setdefault(one.population.rows, []).append(one)
-    for place, (rows, wanted) in enumerate(alike.items()):
-        yield RowsPart(number, f"rows_{number}_{place}", rows, wanted, question.query, question.detail)
 
 
 def _take(into: dict[str, Any], part: str, bucket: int | None, key: str | None, value: Any, *, left_out: str) -> None:
@@ -123,38 +144,93 @@ def _take(into: dict[str, Any], part: str, bucket: int | None, key: str | None, 
             into.setdefault("excluded", {})[left_out] = value["left_out"]
 
 
-def _run(parts: Sequence["RowsPart"]) -> list[tuple[Any, ...]]:
+@dataclass(frozen=True)
+class Statement:
+    """A compiled statement. `given` has the value of each parameter, by the number of its question and by name."""
+
+    text: str
+    given: Mapping[str, tuple[int, str]]
+    parts: Mapping[str, "RowsPart"]
+
+    def run(self, questions: Sequence[Question]) -> list[tuple[Any, ...]]:
+        """Return the rows; none if nothing can be found."""
+        if not self.text:
+            return []
+        return db.run(self.text, {key: questions[number].given(name) for key, (number, name) in self.given.items()})
+
+
+MOST_STATEMENTS = 100
+_statements: dict[tuple[Any, ...], Statement] = {}
+
+
+def _statement_of(questions: Sequence[Question]) -> Statement:
+    """Return the statement of these questions, which is compiled once for all that are alike."""
+    shape = tuple(one.shape for one in questions)
+    statement = _statements.get(shape)
+    if statement is None:
+        if len(_statements) >= MOST_STATEMENTS:
+            _statements.clear()
+        statement = _statements[shape] = _compile(questions)
+    return statement
+
+
+def _compile(questions: Sequence[Question]) -> Statement:
+    given: dict[str, tuple[int, str]] = {}
+    parts: dict[str, RowsPart] = {}
     tables: list[str] = []
     selects: list[str] = []
-    of_tables: Parameters = []
-    of_selects: Parameters = []
-    for part in parts:
-        try:
-            table, parameters = part.table()
-        except EmptyResultSet:
-            continue
-        tables.append(f"{part.name} AS ({table})")
-        of_tables += parameters
-        for select, own in part.selects():
-            selects.append(select)
-            of_selects += own
-    if not tables:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(f"WITH {', '.join(tables)} {' UNION ALL '.join(selects)}", of_tables + of_selects)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
+    for number, question in enumerate(questions):
+        for part in _parts_of(number, question):
+            try:
+                table = part.table()
+            except EmptyResultSet:
+                continue
+            parts[part.name] = part
+            tables.append(f"{part.name} AS ({_named(*table, number=number, given=given)})")
+            selects += [_named(*one, number=number, given=given) for one in part.selects()]
+    text = f"WITH {', '.join(tables)} {' UNION ALL '.join(selects)}" if tables else ""
+    return Statement(text, given, parts)
+
+
+def _parts_of(number: int, question: Question) -> Iterator["RowsPart"]:
+    template = QueryTemplate.of(question.query)
+    alike: dict[Rows, list[Wanted]] = {}
+    for one in question.wanted:
+        alike.setdefault(one.population.rows, []).append(one)
+    for place, (rows, wanted) in enumerate(alike.items()):
+        yield RowsPart(number, f"rows_{number}_{place}", rows, wanted, template, question.detail)
+
+
+def _named(sql: str, parameters: Sequence[Any], *, number: int, given: dict[str, tuple[int, str]]) -> str:
+    """Return the SQL with the names of what it is given, and all other parameters in the text."""
+    rest = iter(parameters)
+
+    def place(_: re.Match[str]) -> str:
+        value = next(rest)
+        if not isinstance(value, Given):
+            return _literal(value)
+        given[f"{value.name}_{number}"] = number, value.name
+        return f"%({value.name}_{number})s"
+
+    return re.sub("%s", place, sql)
+
+
+def _literal(value: Any) -> str:
+    """Return a constant as SQL. An instant is none: it is of one query alone."""
+    if isinstance(value, datetime):
+        raise TypeError("A statement that is kept must be given its instants.")
+    return Literal(value).as_string(connection.connection).replace("%", "%%")
 
 
 @dataclass(frozen=True)
 class RowsPart:
-    """The part of the statement that reads one kind of rows for one question."""
+    """The part of a statement that reads one kind of rows for one question."""
 
     question: int
     name: str
     rows: Rows
     wanted: Sequence[Wanted]
-    query: FigureQuery
+    query: QueryTemplate
     detail: Detail
 
     @property
@@ -171,21 +247,20 @@ class RowsPart:
 
     def _at_instants(self, sql: str, parameters: Sequence[Any]) -> tuple[str, Parameters]:
         """Return the rows at the end of the query, which is bucket 1, and at the end of each bucket of the series."""
-        instants = [self.query.end_at, *(min(end, self.query.end_at) for _, end in self.detail.buckets)]
         source = (
             f"unnest(%s::timestamptz[]) WITH ORDINALITY AS instant (at, bucket) CROSS JOIN LATERAL ({sql}) AS counted"
         )
-        return f"SELECT counted.*, instant.bucket FROM {source}", [instants, *parameters]  # noqa: S608  our own names
+        return f"SELECT counted.*, instant.bucket FROM {source}", [Given("instants"), *parameters]  # noqa: S608  our own names
 
     def _in_buckets(self, sql: str, parameters: Sequence[Any]) -> tuple[str, Parameters]:
         columns = ["*"]
         own: Parameters = []
         if self.detail.buckets:
             columns.append("width_bucket(at, %s::timestamptz[]) AS bucket")
-            own.append([start for start, _ in self.detail.buckets])
+            own.append(Given("starts"))
         if self.needs_days:
-            columns.append("(at AT TIME ZONE %s)::date AS day")
-            own.append(self.query.window.time_zone)
+            columns.append("(at AT TIME ZONE %s::text)::date AS day")
+            own.append(Given("time_zone"))
         return f"SELECT {', '.join(columns)} FROM ({sql}) AS counted", [*own, *parameters]  # noqa: S608  our own names
 
     def columns(self, query: FigureQuery) -> dict[str, Any]:

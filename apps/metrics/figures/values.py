@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property, partial
 from statistics import median
 from typing import Any
@@ -95,11 +95,17 @@ def _question(figures: Sequence[Figure], *, query: FigureQuery, asked: Asked) ->
 def _readings(
     figures: Sequence[Figure], *, query: FigureQuery, asked: Asked, found: Mapping[str, Found]
 ) -> Iterator[FigureReading]:
-    buckets = _buckets(query, asked)
-    complete = completeness_by_figure(query, keys=[one.key for one in figures]) if buckets else {}
+    whole = Span(window=query.window, end_at=query.end_at)
+    buckets = tuple(
+        Span(window=one, end_at=query.end_at, granularity=asked.granularity) for one in _buckets(query, asked)
+    )
+    by_figure = completeness_by_figure(query, keys=[one.key for one in figures]) if buckets else {}
+    alike = {id(one): one for one in by_figure.values()}
+    complete = {key: [_is_complete(one, window=span.window) for span in buckets] for key, one in alike.items()}
     names = _names_of_groups(found, group_by=asked.group_by)
     for figure in figures:
-        yield Reader(figure, query, asked, found, buckets, complete.get(figure.key), names).reading()
+        of_buckets = complete[id(by_figure[figure.key])] if buckets else []
+        yield Reader(figure, query, asked, found, whole, buckets, of_buckets, names).reading()
 
 
 def _buckets(query: FigureQuery, asked: Asked) -> tuple[Window, ...]:
@@ -136,6 +142,36 @@ def _names_of_groups(found: Mapping[str, Found], *, group_by: str) -> Mapping[st
     return DIMENSIONS[group_by].names(sorted({key for one in found.values() for key in one.groups if key}))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The window of a query or a bucket of its series, for all figures; it may not have ended or begun by `end_at`."""
+
+    window: Window
+    end_at: datetime
+    granularity: Granularity | None = None
+
+    @cached_property
+    def has_begun(self) -> bool:
+        return self.window.start_at < self.end_at
+
+    @cached_property
+    def is_partial(self) -> bool:
+        """Return whether it has not ended, or is not a whole day, week or month."""
+        has_ended = self.window.end_at <= self.end_at
+        return not has_ended or self.granularity is None or not self.window.is_whole(self.granularity)
+
+    @cached_property
+    def days(self) -> int:
+        """Return how many of its days have begun."""
+        return self.window.days_begun(self.end_at)
+
+    @cached_property
+    def weeks(self) -> tuple[Window, ...]:
+        """Return the weeks in it that are whole and have ended."""
+        weeks = self.window.weeks()
+        return tuple(one for one in weeks if one.days == DAYS_OF_A_WEEK and one.end_at <= self.end_at)
+
+
 Take = Callable[[Found], Aggregates]
 
 
@@ -159,8 +195,9 @@ class Reader:
     query: FigureQuery
     asked: Asked
     found: Mapping[str, Found]
-    buckets: tuple[Window, ...]
-    complete: Completeness | None
+    whole: Span
+    buckets: tuple[Span, ...]
+    complete: Sequence[bool | None]
     names: Mapping[str, str]
 
     def reading(self) -> FigureReading:
@@ -177,7 +214,7 @@ class Reader:
             groups=tuple(self.groups()) if self.asked.group_by else None,
             histogram=self.histogram(own) if self.asked.has_histogram else None,
             excluded=self.excluded(own) if self.asked.has_exclusions else None,
-            **self.values(_whole, window=self.query.window),
+            **self.values(_whole, span=self.whole),
         )
 
     @cached_property
@@ -200,10 +237,9 @@ class Reader:
             excluded={} if self.asked.has_exclusions else None,
         )
 
-    def values(self, take: Take, *, window: Window) -> dict[str, Any]:
+    def values(self, take: Take, *, span: Span) -> dict[str, Any]:
         """Return the value and what it is made of, of the whole or of the part that is taken of what was found."""
         own = take(self.found[self.figure.key])
-        days = window.days_begun(self.query.end_at)
         found: dict[str, Any]
         match self.figure.measure:
             case Measure.COUNT:
@@ -212,11 +248,12 @@ class Reader:
                 middle, p75, p90, *_ = own.get("quantiles") or (None, None, None)
                 found = {"value": middle, "mean": own.get("mean"), "median": middle, "p75": p75, "p90": p90}
             case Measure.PER_DAY:
-                found = _quotient(own["n"], days)
+                found = _quotient(own["n"], span.days)
             case Measure.PER_WEEK:
-                found = {**_quotient(own["n"], days), "value": own["n"] * DAYS_OF_A_WEEK / days if days else None}
+                per_week = own["n"] * DAYS_OF_A_WEEK / span.days if span.days else None
+                found = {**_quotient(own["n"], span.days), "value": per_week}
             case Measure.DAYS_PER_WEEK:
-                found = self.days_per_week(own, window=window)
+                found = self.days_per_week(own, span=span)
             case Measure.PER_ACCOUNT:
                 found = _quotient(own["n"], own.get("accounts", 0))
             case Measure.SHARE:
@@ -226,10 +263,9 @@ class Reader:
                 found = _quotient(own["n"], sum(take(self.found[key])["n"] for key in over))
         return found
 
-    def days_per_week(self, own: Aggregates, *, window: Window) -> dict[str, Any]:
+    def days_per_week(self, own: Aggregates, *, span: Span) -> dict[str, Any]:
         days = [date.fromisoformat(day) for day in own.get("days") or ()]
-        weeks = [one for one in window.weeks() if one.days == DAYS_OF_A_WEEK and one.end_at <= self.query.end_at]
-        counts = [sum(week.start <= day < week.end for day in days) for week in weeks]
+        counts = [sum(week.start <= day < week.end for day in days) for week in span.weeks]
         return {
             "value": float(median(counts)) if counts else None,
             "numerator": sum(counts),
@@ -242,28 +278,23 @@ class Reader:
         return {f"{share:g}": value for share, value in zip(self.asked.quantiles, found, strict=True)}
 
     def series(self) -> Iterator[Point]:
-        for place, window in enumerate(self.buckets, start=1):
-            has_begun = window.start_at < self.query.end_at
-            own = self.found[self.figure.key].buckets.get(place, NONE)
-            values = self.values(partial(_bucket, place), window=window)
+        buckets = self.found[self.figure.key].buckets
+        for place, (span, complete) in enumerate(zip(self.buckets, self.complete, strict=True), start=1):
+            own = buckets.get(place, NONE)
             yield Point(
-                start=window.start,
-                end=window.end,
-                n=own["n"] if has_begun else 0,
-                value=values["value"] if has_begun else None,
-                partial=self.is_partial(window),
-                complete=_is_complete(self.complete, window=window),
+                start=span.window.start,
+                end=span.window.end,
+                n=own["n"] if span.has_begun else 0,
+                value=self.values(partial(_bucket, place), span=span)["value"] if span.has_begun else None,
+                partial=span.is_partial,
+                complete=complete,
             )
-
-    def is_partial(self, window: Window) -> bool:
-        granularity = self.asked.granularity
-        return window.end_at > self.query.end_at or granularity is None or not window.is_whole(granularity)
 
     def groups(self) -> Iterator[Group]:
         own = self.found[self.figure.key].groups
         for key, aggregates in sorted(own.items(), key=lambda one: (-one[1]["n"], self.names.get(one[0], one[0]))):
             if aggregates["n"]:
-                values = self.values(partial(_group, key), window=self.query.window)
+                values = self.values(partial(_group, key), span=self.whole)
                 yield Group(
                     key=key,
                     name=self.names.get(key, key),
@@ -294,9 +325,9 @@ def _quotient(numerator: int, denominator: int) -> dict[str, Any]:
     return {"value": value, "numerator": numerator, "denominator": denominator}
 
 
-def _is_complete(found: Completeness | None, *, window: Window) -> bool | None:
+def _is_complete(found: Completeness, *, window: Window) -> bool | None:
     """Return whether everything of the bucket is stored; None if unverified."""
-    if found is None or found.complete_until is None:
+    if found.complete_until is None:
         return None
     overlapping = (gap for gap in found.gaps if gap.from_at < window.end_at and gap.to_at > window.start_at)
     return window.end_at <= found.complete_until and not any(overlapping)
