@@ -33,6 +33,9 @@ SESSION_TIMEOUTS = {
 }
 SESSION_TIMEOUTS["beat"] = SESSION_TIMEOUTS["worker"]
 
+# A statement of figures takes as long to plan as to run, so web plans each once for a connection.
+PLANS: dict[str, dict[str, str]] = {"web": {"plan_cache_mode": "force_generic_plan"}}
+
 # A server that has gone without a word is noticed within seconds, not after the kernel's two hours.
 NETWORK_TIMEOUTS = {
     "connect_timeout": 2,
@@ -181,7 +184,7 @@ def postgres(env: Env) -> dict[str, Any]:
 
 def database_settings(address: dict[str, Any], *, role: str) -> dict[str, Any]:
     """Return Django's database settings: persistent connections, checked before use, with timeouts."""
-    session = {"synchronous_commit": "on"} | SESSION_TIMEOUTS.get(role, {})
+    session = {"synchronous_commit": "on", "jit": "off"} | PLANS.get(role, {}) | SESSION_TIMEOUTS.get(role, {})
     network = NETWORK_TIMEOUTS if role in SESSION_TIMEOUTS else {"connect_timeout": 10}
     given = address.get("OPTIONS", {})
     return address | {

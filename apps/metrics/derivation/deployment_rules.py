@@ -4,9 +4,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-from django.db.models import Q, QuerySet
 
 from apps.activity.models import Repository
 from apps.teams.models import DeploymentRule, DeploymentSource, HotfixRule, ServiceRule
@@ -101,15 +98,6 @@ def applies(rule: DeploymentRule, repository_id: int, *, owners: Mapping[int, in
 def read_rules(repository_ids: Iterable[int]) -> Rules:
     """Return the rules for these repositories."""
     return Rules(repository_ids=frozenset(repository_ids))
-
-
-def rules_of(kind: type[DeploymentRule], repository_ids: Collection[int]) -> QuerySet[Any]:
-    """Return the rules of a kind that apply to any of the repositories."""
-    owners = Repository.objects.filter(pk__in=repository_ids, owner__isnull=False).values("owner")
-    is_of_account = Q(account__isnull=True) | Q(account__in=owners)
-    is_of_any = Q(repository__isnull=True) & is_of_account
-    rules = kind.objects if repository_ids else kind.objects.none()
-    return rules.filter(Q(repository__in=repository_ids) | is_of_any)
 
 
 def specific_first(rule: DeploymentRule) -> tuple[bool, bool, int]:

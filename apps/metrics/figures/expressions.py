@@ -1,7 +1,6 @@
 """SQL expressions that Django lacks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -9,30 +8,10 @@ from django.db.models import (
     BigIntegerField,
     BooleanField,
     DateTimeField,
-    Expression,
-    Field,
     FloatField,
     Func,
     TextField,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The place of a value in a statement, which is given by this name when the statement is run."""
-
-    name: str
-
-
-class Parameter(Expression):
-    """A value that is given when the statement is run, so that one statement serves for many."""
-
-    def __init__(self, name: str, *, output_field: "Field[Any, Any]") -> None:
-        super().__init__(output_field=output_field)
-        self._name = name
-
-    def as_sql(self, compiler: Any, connection: Any) -> Any:
-        return "%s", [Given(self._name)]
 
 
 class Ids(Func):

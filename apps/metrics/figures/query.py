@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -25,14 +25,16 @@ from django.db.models import (
     When,
 )
 
-from apps.activity.models import Change
+from apps.activity.models import Change, Repository
+from apps.common import db
 from apps.metrics.completeness import OF_FIGURES, Report, report_of
 from apps.metrics.completeness.providers import Pending, find_pending
-from apps.metrics.derivation.deployment_rules import UNCHOSEN, rules_of
-from apps.metrics.figures.expressions import AtInstant, Ids, IsAnyOf, IsLikeAny, Parameter, array_of
+from apps.metrics.derivation.deployment_rules import UNCHOSEN
+from apps.metrics.figures.compiled import Parameter, compiled
+from apps.metrics.figures.expressions import AtInstant, Ids, IsAnyOf, IsLikeAny, array_of
 from apps.metrics.figures.windows import Window
 from apps.metrics.models import DerivedDeployment, DerivedIncident
-from apps.teams.models import DeploymentSource, IncidentRule, Team, TeamMember, WorkingCalendar
+from apps.teams.models import DeploymentRule, DeploymentSource, IncidentRule, Team, TeamMember, WorkingCalendar
 from apps.teams.visibility import repositories_of
 
 Rows = TypeVar("Rows", bound=Model)
@@ -177,13 +179,9 @@ class FigureQuery:
 
     @cached_property
     def _scope(self) -> tuple[tuple[int, ...], tuple[Membership, ...]]:
-        tracked = repositories_of(Team.objects.filter(pk=self.team.pk)).order_by("pk")
-        if self.repository_ids is not None:
-            tracked = tracked.filter(pk__in=self.repository_ids)
-        members = TeamMember.objects.filter(team=OuterRef("pk")).order_by("contributor_id", "pk")
-        columns = (ArraySubquery(members.values(name)) for name in ("contributor_id", "from_at", "until_at"))
-        found = Team.objects.filter(pk=self.team.pk).values_list(ArraySubquery(tracked.values("pk")), *columns)
-        repositories, *memberships = found.get()
+        chosen = None if self.repository_ids is None else array_of(self.repository_ids)
+        statement = _scope_statement(is_narrowed=chosen is not None)
+        [(repositories, *memberships)] = db.run(statement, {"team": self.team.pk, "chosen": chosen})
         return tuple(repositories), tuple(Membership(*one) for one in zip(*memberships, strict=True))
 
     @cached_property
@@ -257,16 +255,10 @@ class FigureQuery:
         """
         if self.origin is not None:
             return self.origin.sources
-        deployments = DerivedDeployment.objects.filter(self.is_in_repositories(), created_at__lte=self.as_of)
-        asked = {
-            "deployment_source": rules_of(DeploymentSource, self.repositories),
-            "deployment": deployments,
-            "production": deployments.filter(self.is_production()),
-            "incident_rule": rules_of(IncidentRule, self.repositories),
-            "incident": DerivedIncident.objects.filter(self.is_in_repositories()),
-        }
-        found: Any = Team.objects.filter(pk=self.team.pk).values(**{name: Exists(one) for name, one in asked.items()})
-        return dict(found.get())
+        statement = _sources_statement(has_patterns=bool(self.production_environments))
+        asked = {name: GIVEN[name].value(self) for name in ("team", "repositories", "as_of", "patterns")}
+        [found] = db.run_with_names(statement, asked)
+        return found if self.repositories else dict.fromkeys(found, False)
 
     @property
     def lack_of_deployments(self) -> str:
@@ -428,6 +420,46 @@ class QueryTemplate(FigureQuery):
         other = replace(self, **changes)
         vars(other).update(vars(self) | vars(other))
         return other
+
+
+@cache
+def _scope_statement(*, is_narrowed: bool) -> str:
+    """Return the statement that reads the repositories and memberships of a team."""
+    team = Team.objects.filter(pk=_parameter("team"))
+    repositories = repositories_of(team).order_by("pk")
+    if is_narrowed:
+        repositories = repositories.filter(IsAnyOf(F("pk"), Ids(Parameter("chosen", output_field=TextField()))))
+    members = TeamMember.objects.filter(team=OuterRef("pk")).order_by("contributor_id", "pk")
+    columns = (ArraySubquery(members.values(name)) for name in ("contributor_id", "from_at", "until_at"))
+    return compiled(team.values_list(ArraySubquery(repositories.values("pk")), *columns))
+
+
+@cache
+def _sources_statement(*, has_patterns: bool) -> str:
+    """Return the statement that asks what deployments and incidents of a team follow from."""
+    nobody: Any = None
+    query = QueryTemplate(team=nobody, window=nobody)
+    vars(query).update(as_of=_parameter("as_of"), production_environments=has_patterns)
+    deployments = DerivedDeployment.objects.filter(query.is_in_repositories(), created_at__lte=query.as_of)
+    asked = {
+        "deployment_source": _rules(DeploymentSource),
+        "deployment": deployments,
+        "production": deployments.filter(query.is_production()),
+        "incident_rule": _rules(IncidentRule),
+        "incident": DerivedIncident.objects.filter(query.is_in_repositories()),
+    }
+    team: Any = Team.objects.filter(pk=_parameter("team"))
+    return compiled(team.values(**{name: Exists(rows) for name, rows in asked.items()}))
+
+
+def _rules(kind: type[DeploymentRule]) -> QuerySet[Any]:
+    """Return the rules of a kind that apply to any of the repositories: to them, to their accounts, or to all."""
+    repositories = Ids(_parameter("repositories"))
+    owners = Repository.objects.filter(IsAnyOf(F("pk"), repositories)).values("owner")
+    is_of_account = Q(account__isnull=True) | Q(account__in=owners.filter(owner__isnull=False))
+    return kind.objects.filter(
+        Q(IsAnyOf(F("repository_id"), repositories)) | Q(repository__isnull=True) & is_of_account
+    )
 
 
 def _author(author: Account) -> Account:

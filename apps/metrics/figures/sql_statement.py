@@ -7,7 +7,6 @@ To compile it takes Python longer than all the rest, so the text is kept, with p
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,14 +14,12 @@ from enum import Enum
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper, FloatField, Q
 from django.db.models.functions import Cast
-from psycopg.sql import Literal
 
 from apps.common import db
+from apps.metrics.figures.compiled import Given, with_names
 from apps.metrics.figures.dimensions import DIMENSIONS, Dimension, account_of
-from apps.metrics.figures.expressions import Given
 from apps.metrics.figures.populations import Population, Rows
 from apps.metrics.figures.query import GIVEN, FigureQuery, QueryTemplate
 
@@ -186,10 +183,18 @@ def _compile(questions: Sequence[Question]) -> Statement:
             except EmptyResultSet:
                 continue
             parts[part.name] = part
-            tables.append(f"{part.name} AS ({_named(*table, number=number, given=given)})")
-            selects += [_named(*one, number=number, given=given) for one in part.selects()]
+            rows, *own = (_named(one, number=number, given=given) for one in (table, *part.selects()))
+            tables.append(f"{part.name} AS ({rows})")
+            selects += own
     text = f"WITH {', '.join(tables)} {' UNION ALL '.join(selects)}" if tables else ""
     return Statement(text, given, parts)
+
+
+def _named(part: tuple[str, Parameters], *, number: int, given: dict[str, tuple[int, str]]) -> str:
+    """Return the text of a part, and note what it is given."""
+    sql, parameters = part
+    given |= {f"{one.name}_{number}": (number, one.name) for one in parameters if isinstance(one, Given)}
+    return with_names(sql, parameters, suffix=f"_{number}")
 
 
 def _parts_of(number: int, question: Question) -> Iterator["RowsPart"]:
@@ -199,27 +204,6 @@ def _parts_of(number: int, question: Question) -> Iterator["RowsPart"]:
         alike.setdefault(one.population.rows, []).append(one)
     for place, (rows, wanted) in enumerate(alike.items()):
         yield RowsPart(number, f"rows_{number}_{place}", rows, wanted, template, question.detail)
-
-
-def _named(sql: str, parameters: Sequence[Any], *, number: int, given: dict[str, tuple[int, str]]) -> str:
-    """Return the SQL with the names of what it is given, and all other parameters in the text."""
-    rest = iter(parameters)
-
-    def place(_: re.Match[str]) -> str:
-        value = next(rest)
-        if not isinstance(value, Given):
-            return _literal(value)
-        given[f"{value.name}_{number}"] = number, value.name
-        return f"%({value.name}_{number})s"
-
-    return re.sub("%s", place, sql)
-
-
-def _literal(value: Any) -> str:
-    """Return a constant as SQL. An instant is none: it is of one query alone."""
-    if isinstance(value, datetime):
-        raise TypeError("A statement that is kept must be given its instants.")
-    return Literal(value).as_string(connection.connection).replace("%", "%%")
 
 
 @dataclass(frozen=True)
