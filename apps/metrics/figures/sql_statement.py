@@ -14,8 +14,9 @@ from enum import Enum
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
+from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper, FloatField, Q
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Collate
 
 from apps.common import db
 from apps.metrics.figures.compiled import Given, with_names
@@ -141,22 +142,37 @@ def _take(into: dict[str, Any], part: str, bucket: int | None, key: str | None, 
             into.setdefault("excluded", {})[left_out] = value["left_out"]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Statement:
     """A compiled statement. `given` has the value of each parameter, by the number of its question and by name."""
 
     text: str
     given: Mapping[str, tuple[int, str]]
     parts: Mapping[str, "RowsPart"]
+    uses: int = 0
 
     def run(self, questions: Sequence[Question]) -> list[tuple[Any, ...]]:
         """Return the rows; none if nothing can be found."""
         if not self.text:
             return []
-        return db.run(self.text, {key: questions[number].given(name) for key, (number, name) in self.given.items()})
+        self.uses += 1
+        values = {key: questions[number].given(name) for key, (number, name) in self.given.items()}
+        if self.is_prepared():
+            return db.run(self.text, values)
+        with connection.cursor() as cursor:
+            cursor.execute(self.text, values)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+
+    def is_prepared(self) -> bool:
+        """Return whether the server keeps the plan: of the first few that are used often, for each takes 3 MB."""
+        if self not in _prepared and self.uses >= OFTEN and len(_prepared) < MOST_PREPARED:
+            _prepared.append(self)
+        return self in _prepared
 
 
-MOST_STATEMENTS = 100
+OFTEN, MOST_PREPARED, MOST_STATEMENTS = 3, 6, 100
+_prepared: list[Statement] = []
 _statements: dict[tuple[Any, ...], Statement] = {}
 
 
@@ -166,9 +182,16 @@ def _statement_of(questions: Sequence[Question]) -> Statement:
     statement = _statements.get(shape)
     if statement is None:
         if len(_statements) >= MOST_STATEMENTS:
-            _statements.clear()
+            _forget()
         statement = _statements[shape] = _compile(questions)
     return statement
+
+
+def _forget() -> None:
+    """Forget the statements but those that the server keeps."""
+    for shape, statement in list(_statements.items()):
+        if statement not in _prepared:
+            _statements.pop(shape, None)
 
 
 def _compile(questions: Sequence[Question]) -> Statement:
@@ -259,7 +282,7 @@ class RowsPart:
                 if remark.only is not None:
                     found[f"remark_{place}_{number}"] = _truth(remark.only)
         if any(one.wants is Wants.ACCOUNTS for one in self.wanted):
-            found["account"] = account_of(self.rows.table)
+            found["account"] = Collate(account_of(self.rows.table), "C")  # counted apart, in any order
         if self.dimension is not None:
             found["dimension"] = self.dimension.expressions[self.rows.table]
         return found
