@@ -124,7 +124,7 @@ def read_stuck(
     """Return what is stuck for the teams, one section for each reason.
 
     For one team, its members, production environments and working hours decide. For several, the pull requests of all
-    of their repositories are counted, whoever opened them, in the working hours of the first.
+    of their repositories are counted, of all authors, in the working hours of the first.
     """
     if not teams:
         return []

@@ -230,7 +230,7 @@ def asked_in(request: HttpRequest, name: str) -> tuple[int, str]:
 
 
 def apply(request: HttpRequest, jobs: JobQuerySet[Any], *, verb: str) -> int | None:
-    """Return how many jobs were changed; None if others change them, which the user is told."""
+    """Return how many jobs were changed; None, with a message, if others change them."""
     try:
         return CHANGES[verb].apply(jobs)
     except JobsBusyError as error:
