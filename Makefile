@@ -30,7 +30,7 @@ export PYTHONUNBUFFERED := 1
 UNCONNECTED := SECRET_KEY=not-a-secret-only-for-checks-that-never-connect-to-anything DATABASE_URL=postgres://none/none REDIS_URL=redis://none
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-backfill run stop status test proofs chaos recovery mutations permutations bench bench-document lint types imports migrations-check deploy-check check audit format \
+.PHONY: help demo demo-backfill run forward stop status test proofs chaos recovery mutations permutations bench bench-document lint types imports migrations-check deploy-check check audit format \
 	celery-worker celery-beat celery-dev migrate shell backup restore upgrade lock release clean
 
 help:  ## List the targets
@@ -44,6 +44,9 @@ demo: $(VENV)/run.stamp  ## Run everything with sample data; prints the address,
 
 run: $(VENV)/run.stamp  ## Run everything on this machine until Ctrl-C: PostgreSQL, Redis, web, workers, beat
 	@$(BIN)/python -m tformance.local --end-with-parent run
+
+forward: $(VENV)/run.stamp  ## On a laptop: bring deliveries from the App's smee channel (or CHANNEL=) to `make run`
+	@$(BIN)/python manage.py forward_webhooks $(CHANNEL)
 
 stop: $(VENV)/run.stamp  ## Stop all processes of this checkout
 	@$(BIN)/python -m tformance.local stop

@@ -50,5 +50,6 @@ urlpatterns = [
     path("account/tokens/", account.create_token, name="create-token"),
     path("account/tokens/revoke/", account.revoke_token, name="revoke-token"),
     path("account/mail/", account.change_mail, name="change-mail"),
+    path("setup/", include("apps.dashboard.setup.urls")),
     path("api/v1/docs/", views.api_description, name="api-description"),
 ]

@@ -224,6 +224,14 @@ class GitHubAccess:
         """Request something as the App, such as a redelivery."""
         return self.client.exchange_as_app(Request(method="POST", path=path, body=body), purpose=purpose)
 
+    def patch_as_app(self, path: str, *, purpose: Purpose, body: Mapping[str, Any]) -> Answer:
+        """Change something as the App, such as the configuration of its webhook."""
+        return self.client.exchange_as_app(Request(method="PATCH", path=path, body=body), purpose=purpose)
+
+    def post_without_token(self, path: str, *, purpose: Purpose) -> Answer:
+        """Request something that needs no credentials."""
+        return self.client.exchange_without_token(Request(method="POST", path=path), purpose=purpose)
+
     def standing(self, installation_id: int, *, purpose: Purpose) -> Standing:
         """Return the state of an installation at GitHub; nothing else may mark one as removed."""
         answer = self.get_as_app(f"/app/installations/{installation_id}", purpose=purpose)

@@ -26,7 +26,7 @@ from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectio
 from urllib3.exceptions import NameResolutionError
 
 from apps.github.credentials import AppCredentials, app_credentials
-from apps.github.rate_limit import THE_APP, Deferred, Lease, Purpose, RateBudget
+from apps.github.rate_limit import NOBODY, THE_APP, Deferred, Lease, Purpose, RateBudget
 from apps.github.responses import (
     CORE,
     GRAPHQL,
@@ -180,6 +180,10 @@ class GitHubClient:
         """Send a request as the App; raises NoCredentialsError without credentials."""
         return self.exchange(request, bearer=self._sign(), payer=THE_APP, purpose=purpose)
 
+    def exchange_without_token(self, request: Request, *, purpose: Purpose) -> Answer:
+        """Send a request that needs no credentials, such as the one that brings the App's."""
+        return self.exchange(request, bearer="", payer=NOBODY, purpose=purpose)
+
     def exchange(self, request: Request, *, bearer: str, payer: int, purpose: Purpose) -> Answer:
         """Send a request on a budget, and follow redirects of reads on this host."""
         for _ in range(MOST_REDIRECTS):
@@ -244,7 +248,7 @@ class GitHubClient:
 
     def _send(self, request: Request, *, bearer: str) -> Received | Silence:
         requester = self._requester()
-        headers = {**HEADERS, "Authorization": f"Bearer {bearer}"}
+        headers = {**HEADERS, **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
         # PyGithub takes no more than the path of an address, so the host is always ours.
         url = requester.graphql_url if request.is_graphql else request.path
         try:

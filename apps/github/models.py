@@ -30,6 +30,7 @@ class AppRegistration(models.Model):
     name = models.TextField()
     html_url = models.TextField()
     owner = models.TextField(help_text="login of the account that owns the App")
+    webhook_url = models.TextField(db_default="", blank=True, help_text="where GitHub was asked to post")
     client_id = models.TextField()
     encrypted_client_secret = models.BinaryField()
     registered_at = models.DateTimeField(db_default=Now())

@@ -39,6 +39,8 @@ def redis_client() -> Redis:
 SCRIPTS = Path(__file__).parent / "lua"
 THE_APP = 0
 """Stands for an installation in requests of the App itself, which GitHub counts separately."""
+NOBODY = -1
+"""Stands for an installation in requests without a token, which GitHub counts by our address."""
 
 IN_FLIGHT = {GRAPHQL: 1}
 IN_FLIGHT_OTHERWISE = 3

@@ -57,6 +57,7 @@ WITH posted AS (
     FROM posted ORDER BY hook_id, guid
     ON CONFLICT (hook_id, guid) DO UPDATE SET
         duplicates = kept.duplicates + 1,
+        signed_by = coalesce(nullif(excluded.signed_by, ''), kept.signed_by),
         state = CASE WHEN kept.state IN ('failed', 'dead') THEN 'received' ELSE kept.state END,
         reason = CASE WHEN kept.state IN ('failed', 'dead') THEN '' ELSE kept.reason END,
         attempts = CASE WHEN kept.state IN ('failed', 'dead') THEN 0 ELSE kept.attempts END,

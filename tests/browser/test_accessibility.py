@@ -20,6 +20,8 @@ PAGES = (
     "/people/users/",
     "/account/",
     "/accounts/password/change/",
+    "/setup/",
+    "/setup/production/",
     "/api/v1/docs/",
     "/operations/deliveries/",
     "/operations/reconciliation/",

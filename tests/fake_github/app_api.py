@@ -28,6 +28,8 @@ class AppApi:
     events: tuple[str, ...] = EVENTS
     hook: Json = field(default_factory=lambda: {"content_type": "json", "insecure_ssl": "0", "secret": "********"})
     """Its webhook; the secret is never shown, and missing where there is none."""
+    webhook_secret: str = ""
+    """The secret that GitHub signs with from now on, once somebody changed it."""
 
     def answer(self, asked: Asked) -> Answered:
         for extension in self.extensions:
@@ -37,10 +39,20 @@ class AppApi:
         if asked.path == "/app":
             return Answered(200, self._app())
         if asked.path == "/app/hook/config":
-            return Answered(200, self.hook)
+            return self._hook(asked)
         if asked.path == "/app/installations":
             return Answered(200, [found.json() for found in self.world.installations.values()])
         return self._installation(asked)
+
+    def _hook(self, asked: Asked) -> Answered:
+        if asked.method == "PATCH":
+            given = asked.document or {}
+            if unknown := given.keys() - {"url", "content_type", "secret", "insecure_ssl"}:
+                raise Refusal(422, f"Invalid request. {sorted(unknown)} are not permitted keys.")
+            self.webhook_secret = given.get("secret", self.webhook_secret)
+            masked = {"secret": "********"} if self.webhook_secret else {}
+            self.hook = {**self.hook, **given, **masked}
+        return Answered(200, self.hook)
 
     def _installation(self, asked: Asked) -> Answered:
         match: Any = INSTALLATION.fullmatch(asked.path)

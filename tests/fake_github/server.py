@@ -20,11 +20,12 @@ from tests.fake_github.app_api import AppApi
 from tests.fake_github.faults import Answered, Asked, Fault, Refusal
 from tests.fake_github.identities import Identities
 from tests.fake_github.limiting import Limits
+from tests.fake_github.manifests import Manifests
 from tests.fake_github.points import Points
 from tests.fake_github.rest_api import RestApi
 from tests.fake_github.world import World
 
-THE_APP = 0
+THE_APP, NOBODY = 0, -1
 SPENT = "API rate limit exceeded for installation ID {payer}."
 
 
@@ -56,6 +57,7 @@ class FakeGitHub:
     limits: Limits = field(init=False)
     app: AppApi = field(init=False)
     rest: RestApi = field(init=False)
+    manifests: Manifests = field(init=False)
     bugs: list[str] = field(default_factory=list)
     """What went wrong in the fake itself."""
     _now: Counter[tuple[int, str]] = field(default_factory=Counter)
@@ -67,6 +69,7 @@ class FakeGitHub:
         self.limits = Limits(self.clock)
         self.app = AppApi(self.world, self.identities)
         self.rest = RestApi(self.world, address=lambda: self.url)
+        self.manifests = Manifests(self.clock, address=lambda: self.url)
 
     @property
     def url(self) -> str:
@@ -96,6 +99,8 @@ class FakeGitHub:
 
     def answer(self, asked: Asked) -> Answered | None:
         """What a client gets; None is a connection that breaks."""
+        if (page := self.manifests.answer(asked)) is not None:
+            return page
         payer, cost = THE_APP, 1
         try:
             payer = self._payer(asked)
@@ -113,6 +118,8 @@ class FakeGitHub:
         return spoilt
 
     def _payer(self, asked: Asked) -> int:
+        if asked.path.startswith("/app-manifests/"):
+            return NOBODY
         if asked.path.startswith("/app"):
             self.identities.app(asked)
             return THE_APP
@@ -166,6 +173,8 @@ class FakeGitHub:
 
     def _rest(self, asked: Asked, payer: int) -> Answered:
         try:
+            if payer == NOBODY:
+                return self.manifests.convert(asked)
             if payer == THE_APP:
                 return self.app.answer(asked)
             return self.rest.answer(asked, self.identities.known(payer))
@@ -187,6 +196,13 @@ class FakeGitHub:
 def moment_of(at: float) -> str:
     """Seconds since 1970, as GitHub writes an instant."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def document_of(body: bytes, *, content_type: str) -> Any:
+    """The JSON of a program's request, or the fields of a form that a browser sent."""
+    if content_type.startswith("application/x-www-form-urlencoded"):
+        return dict(parse_qsl(body.decode(), keep_blank_values=True))
+    return json.loads(body) if body else None
 
 
 class _Server(ThreadingHTTPServer):
@@ -216,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
                 path=path,
                 query=dict(parse_qsl(address.query)),
                 headers={name.lower(): value for name, value in self.headers.items()},
-                document=json.loads(body) if body else None,
+                document=document_of(body, content_type=self.headers.get("Content-Type", "")),
             )
         )
         if answer is None:
@@ -224,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(answer)
 
-    do_GET = do_POST = _handle  # noqa: N815  http.server's names
+    do_GET = do_POST = do_PATCH = _handle  # noqa: N815  http.server's names
 
     def _send(self, answer: Answered) -> None:
         encoded = answer.encoded()

@@ -19,9 +19,9 @@ from apps.dashboard.operations.access import for_operators
 from apps.dashboard.operations.hour_charts import draw
 from apps.metrics.figures.formatting import duration
 from apps.monitoring.doctor.checks import Check, Result, redact, run_families
+from apps.monitoring.doctor.families import all_families
 from apps.monitoring.doctor.github import impatient_access
 from apps.monitoring.doctor.services import QUEUES
-from apps.monitoring.management.commands.doctor import all_families
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.presence import BEAT, present
 from apps.webhooks import overview, retention

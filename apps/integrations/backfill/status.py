@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from django.db.models import Case, Count, Exists, F, Min, OuterRef, Sum, When
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from apps.github.rate_limit import BudgetNow, RateBudget, redis_client
@@ -63,3 +65,33 @@ def budgets_of(rows: Iterable[Backfill], *, budget: RateBudget | None = None) ->
     ids = sorted({row.installation_id for row in rows if row.installation_id is not None})
     asked = budget or RateBudget(redis=redis_client())
     return {installation_id: tuple(asked.read(installation_id)) for installation_id in ids}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """The newest backfills of all streams of all repositories, counted by the database."""
+
+    states: Mapping[str, int]
+    done: int
+    total: int
+    eta_s: float | None
+
+    @property
+    def is_unfinished(self) -> bool:
+        return any(state in self.states for state in Backfill.UNFINISHED)
+
+
+def loading_of_all() -> Loading:
+    """Return how far the history of the whole instance is loaded; `eta_s` is None until something was read."""
+    later = Backfill.objects.filter(repository=OuterRef("repository"), stream=OuterRef("stream"), pk__gt=OuterRef("pk"))
+    size = Case(
+        When(state__in=Backfill.UNFINISHED, then=Greatest(Coalesce("total", "items"), "items")), default=F("items")
+    )
+    counted = Backfill.objects.filter(~Exists(later)).order_by().values("state")
+    rows = list(counted.annotate(n=Count("pk"), read=Sum("items"), size=Sum(size), begun=Min("started_at")))
+    done, total = sum(row["read"] for row in rows), sum(row["size"] for row in rows)
+    begun = [row["begun"] for row in rows if row["begun"] is not None]
+    took_s = (timezone.now() - min(begun)).total_seconds() if begun else 0.0
+    loading = Loading(states={row["state"]: row["n"] for row in rows}, done=done, total=total, eta_s=None)
+    is_known = loading.is_unfinished and bool(done) and total > done
+    return replace(loading, eta_s=(total - done) * took_s / done) if is_known else loading

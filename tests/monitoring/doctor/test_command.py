@@ -15,8 +15,8 @@ from django.conf import settings as known
 from django.core.management import call_command
 
 from apps.monitoring.doctor.checks import redact
+from apps.monitoring.doctor.families import all_families
 from apps.monitoring.doctor.github import impatient_access
-from apps.monitoring.management.commands.doctor import all_families
 from apps.webhooks import signature
 from tests.fake_github.server import FakeGitHub
 from tformance.local.state import CHECKOUT

@@ -4,15 +4,14 @@ import json
 import logging
 from argparse import RawDescriptionHelpFormatter
 from contextlib import nullcontext
-from functools import partial
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 
-from apps.github.auth import GitHubAccess
-from apps.monitoring.doctor import configuration, github, installations, services, work
+from apps.monitoring.doctor import github
 from apps.monitoring.doctor.checks import Check, Family, Result, document_of, run_families, summary_of, table_of
+from apps.monitoring.doctor.families import all_families
 
 INTERRUPTED = 130
 EXAMPLES = """\
@@ -66,64 +65,3 @@ class Command(BaseCommand):
                 return list(run_families(all_families(github.impatient_access()), on_start=show))
             finally:
                 logging.disable(logging.NOTSET)
-
-
-OF_GITHUB = ("GITHUB_API_URL", "GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY_FILE")
-TABLES = ("database", "migrations")
-
-
-def all_families(access: GitHubAccess) -> tuple[Family, ...]:
-    """Return all families."""
-    return (*of_this_instance(), *of_github(access))
-
-
-def of_this_instance() -> tuple[Family, ...]:
-    """Return the families about this instance and its work."""
-    return (
-        Family(title="settings", names=configuration.NAMES, run=configuration.check_configuration, longest_s=5.0),
-        Family(
-            title="database",
-            names=services.DATABASE_NAMES,
-            run=services.check_database,
-            longest_s=5.0,
-            is_remote=True,
-            settings=("DATABASE_URL",),
-        ),
-        Family(
-            title="redis",
-            names=services.REDIS_NAMES,
-            run=services.check_redis,
-            longest_s=3.0,
-            is_remote=True,
-            settings=("REDIS_URL",),
-        ),
-        Family(
-            title="workers and beat",
-            names=services.PRESENCE_NAMES,
-            run=services.check_presence,
-            longest_s=2.0,
-            needs=("redis",),
-        ),
-        Family(title="work", names=work.NAMES, run=work.check_work, longest_s=4.0, needs=TABLES),
-    )
-
-
-def of_github(access: GitHubAccess) -> tuple[Family, ...]:
-    """Return the families about the App at GitHub and its installations."""
-    return (
-        Family(
-            title="github",
-            names=github.APP_NAMES,
-            run=partial(github.check_app, access),
-            longest_s=8.0,
-            is_remote=True,
-            settings=OF_GITHUB,
-        ),
-        Family(
-            title="installations",
-            names=installations.NAMES,
-            run=partial(installations.check_installations, access),
-            longest_s=8.0,
-            needs=(*TABLES, "github credentials"),
-        ),
-    )
