@@ -28,8 +28,10 @@ from apps.metrics.explanation.explanation import (
     explain_reason,
     query_for,
 )
-from apps.metrics.explanation.life import Life, Stage, life_of
+from apps.metrics.explanation.life import Life, Moment, Stage, life_of
 from apps.metrics.figures import Bots, FigureQuery, Hours
+from apps.metrics.figures.figure import Measure
+from apps.metrics.figures.formatting import as_words, unit_beside
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_visible_to, teams_tracking
 from apps.users.access import is_operator
@@ -139,10 +141,17 @@ def overview(found: PullRequest, team: Team | None, _: HttpRequest) -> dict[str,
             ShownStage(stage=each, percent=round(100 * each.seconds / total) if total else 0) for each in life.stages
         ],
         "flags": [(flag, FLAGS.get(flag, "")) for flag in life.flags],
-        "moments": [(WORDS.get(each.kind, each.kind), each) for each in life.moments],
+        "moments": [(title_of_moment(each), each) for each in life.moments],
         "runs": [(each, run_url(found, each)) for each in life.runs],
         "failed": FAILED,
     }
+
+
+def title_of_moment(moment: Moment) -> str:
+    """Return what happened; of a deployment to production, also to which environment if that has another name."""
+    title = WORDS.get(moment.kind, moment.kind)
+    is_named = moment.kind == "deployed_to_production" and moment.detail not in ("", "production")
+    return f"{title} ({moment.detail})" if is_named else title
 
 
 def state_of(found: PullRequest, life: Life) -> str:
@@ -237,10 +246,20 @@ def figures(found: PullRequest, team: Team | None, _: HttpRequest) -> dict[str, 
     every = counted((found.repository_id, found.number), query) if query else []
     return {
         "query": query,
-        "counts": [each for each in every if not each.reason],
+        "counts": [(each, value_of(each)) for each in every if not each.reason],
         "left_out": list(grouped(every)),
         "others": [each for each in every if each.reason == NOT_APPLICABLE],
     }
+
+
+def value_of(one: Counted) -> str:
+    """Return what a figure takes of it, in words."""
+    if one.value is None:
+        return "counts"
+    if one.figure.measure is Measure.SHARE:
+        return "yes" if one.value else "no"
+    words = as_words(one.value, unit=one.figure.unit)
+    return f"{words} {unit_beside(one.figure.unit, value=one.value)}".rstrip()
 
 
 def grouped(every: Sequence[Counted]) -> Iterator[tuple[str, list[Counted]]]:

@@ -10,8 +10,10 @@ from apps.metrics.explanation.life import Life, Moment
 from apps.metrics.figures.formatting import duration
 
 WIDTH, LEFT, RIGHT = 960.0, 84.0, 16.0
-BAND_TOP, BAND_HEIGHT = 26.0, 30.0
-LANE_TOP, LANE_HEIGHT = 74.0, 30.0
+BAND_TOP, BAND_HEIGHT, NAME_TOP = 26.0, 24.0, 62.0
+LANE_TOP, LANE_HEIGHT = 78.0, 30.0
+EDGE = 40.0
+"""How near to an end the name of an instant would leave the drawing."""
 LEAST_WIDTH, LABEL_WIDTH = 2.0, 58.0
 MOST_TICKS = 8
 STEPS = (
@@ -99,6 +101,10 @@ class Tick:
     x: float
     words: str
 
+    @property
+    def anchor(self) -> str:
+        return "end" if self.x > WIDTH - RIGHT - EDGE else "middle"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
@@ -123,8 +129,9 @@ class Timeline:
         return self.width - RIGHT
 
     @property
-    def band_middle(self) -> float:
-        return BAND_TOP + BAND_HEIGHT / 2
+    def names_y(self) -> float:
+        """Return the height of the stages' names, below their bands."""
+        return NAME_TOP
 
 
 def timeline_of(life: Life) -> Timeline | None:

@@ -17,7 +17,7 @@ from apps.metrics.models import DerivedDeployment, DerivedPullRequest, DerivedSh
 from apps.teams.models import Team
 from tests.calculator.histories import history, record_history
 from tests.metrics import fixture_a
-from tests.metrics.steps import API, instant, record_steps
+from tests.metrics.steps import API, PullRequestSteps, instant, record_steps
 
 pytestmark = pytest.mark.django_db
 INSTANTS = {
@@ -190,6 +190,22 @@ def test_evidence_of_ai_tools_is_part_of_it(teams: dict[str, Team]) -> None:
     evidence = as_document(explained(5))["evidence"]
     assert [(each["kind"], each["source"]) for each in evidence] == [("assisted", "trailer")]
     assert "claude" in run("acme/api#5").lower()
+
+
+def test_history_requests_and_runs_are_part_of_it(teams: dict[str, Team]) -> None:
+    record_steps(
+        [*fixture_a.steps(), *PullRequestSteps(7, "ana").opened("03-06 10:00").requested("03-06 11:00", "ben").steps]
+    )
+    document = as_document(explained(1))
+    assert [each["kind"] for each in document["history"]] == [
+        *("first_commit", "opened_as_draft", "head_moved", "commented", "ready_for_review", "commented"),
+        *("changes_requested", "head_moved", "approved", "merged", "deployed_to_production"),
+    ]
+    assert "flags" in document
+    assert as_document(explained(5))["flags"] == ["force_pushed", "ai_assisted", "reverted"]
+    [request] = as_document(explained(7))["review_requests"]
+    assert (request["reviewer"], request["answered_at"]) == ("ben", None)
+    assert "review requested of ben at 2026-03-06T11:00:00Z: no answer" in run("acme/api#7")
 
 
 def run(*arguments: str) -> str:

@@ -160,6 +160,31 @@ EXPLANATION = OpenApiExample(
                 "lead_seconds": 27 * HOUR,
             }
         ],
+        "history": [
+            {"kind": "opened_as_draft", "at": "2026-03-02T10:00:00Z", "account": "ana", "detail": ""},
+            {"kind": "changes_requested", "at": "2026-03-02T16:00:00Z", "account": "ben", "detail": ""},
+        ],
+        "review_requests": [
+            {
+                "reviewer": "ben",
+                "is_team": False,
+                "requested_at": "2026-03-02T14:00:00Z",
+                "answered_at": "2026-03-02T16:00:00Z",
+                "withdrawn_at": None,
+                "answer_seconds": 2 * HOUR,
+            }
+        ],
+        "runs": [
+            {
+                "run_id": 7001,
+                "attempt": 1,
+                "workflow": "Tests",
+                "sha": "a1f3c9",
+                "conclusion": "success",
+                "started_at": "2026-03-02T10:01:00Z",
+                "concluded_at": "2026-03-02T10:09:00Z",
+            }
+        ],
         "figures": [
             {
                 "figure": "cycle_time",

@@ -132,6 +132,41 @@ class ShippingSerializer(BoundarySerializer):
     lead_seconds = serializers.IntegerField(allow_null=True)
 
 
+class MomentSerializer(serializers.Serializer[Json]):
+    """Something that happened to the pull request."""
+
+    kind = serializers.CharField(
+        help_text="first_commit, opened, opened_as_draft, approved, merged, deployed_to_production, …, or the kind of "
+        "an event of its history."
+    )
+    at = serializers.DateTimeField()
+    account = serializers.CharField(help_text="Login of who did it; empty if unknown.")
+    detail = serializers.CharField(help_text="The SHA, the environment, the branch or the reviewer; empty for others.")
+
+
+class ReviewRequestSerializer(serializers.Serializer[Json]):
+    """A review that was requested, and how the request ended: answered, withdrawn, or not yet."""
+
+    reviewer = serializers.CharField(help_text="Login, or the name of a team of GitHub.")
+    is_team = serializers.BooleanField()
+    requested_at = serializers.DateTimeField()
+    answered_at = serializers.DateTimeField(allow_null=True)
+    withdrawn_at = serializers.DateTimeField(allow_null=True)
+    answer_seconds = SECONDS
+
+
+class RunSerializer(serializers.Serializer[Json]):
+    """An attempt of a workflow run on one of its commits."""
+
+    run_id = serializers.IntegerField()
+    attempt = serializers.IntegerField()
+    workflow = serializers.CharField()
+    sha = serializers.CharField()
+    conclusion = serializers.CharField(help_text="Empty until it has ended.")
+    started_at = serializers.DateTimeField(allow_null=True)
+    concluded_at = serializers.DateTimeField(allow_null=True)
+
+
 class CountedSerializer(serializers.Serializer[Json]):
     """Whether it counts in a figure of the team."""
 
@@ -161,6 +196,9 @@ class ExplanationSerializer(serializers.Serializer[Json]):
     boundaries = BoundarySerializer(many=True)
     stages = StagesSerializer()
     deployments = ShippingSerializer(many=True, help_text="By service and environment.")
+    history = MomentSerializer(many=True, help_text="What happened to it, the earliest first.")
+    review_requests = ReviewRequestSerializer(many=True)
+    runs = RunSerializer(many=True, help_text="Of workflows, on any head that it had.")
     figures = CountedSerializer(many=True, help_text="Every figure over pull requests.")
 
 

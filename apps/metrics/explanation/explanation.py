@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import DateTimeField, F, FloatField, IntegerField, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce
 
-from apps.activity.models import Change, Contributor, Provenance, PullRequest, Review
+from apps.activity.models import Change, Contributor, Provenance, PullRequest, Review, WorkflowRun
 from apps.metrics.completeness.descriptions import format_instant
 from apps.metrics.completeness.providers import KnownDelivery, find_deliveries
 from apps.metrics.derivation.ai_evidence import EVIDENCE
@@ -20,7 +20,7 @@ from apps.metrics.derivation.pull_requests import PULL_REQUESTS, rows_of
 from apps.metrics.derivation.shipments import SHIPMENTS
 from apps.metrics.derived_tables import Scope
 from apps.metrics.explanation.boundaries import WORDS, Boundary, Candidate, Entity, Shipping, boundaries, shippings
-from apps.metrics.explanation.life import flags_of, number_of_revert
+from apps.metrics.explanation.life import Moment, Request, flags_of, life_of, number_of_revert
 from apps.metrics.figures import FIGURES, Bots, Figure, FigureQuery, Hours, Window
 from apps.metrics.figures.windows import DAY
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedShipment
@@ -199,6 +199,7 @@ class Explanation:
     is_recalculating: bool
     evidence: Sequence[Mapping[str, Any]] = ()
     team: Team | None = None
+    query: FigureQuery | None = None
     figures: Sequence[Counted] = field(default=())
 
     @property
@@ -239,6 +240,7 @@ def explain(
             is_recalculating=Change.objects.exists(),
             evidence=EVIDENCE.as_dicts(derived.evidence),
             team=team,
+            query=query,
             figures=counted(scope, query) if query else (),
         )
     return None
@@ -264,6 +266,7 @@ MOST_CANDIDATES = 100
 def as_document(explanation: Explanation) -> dict[str, Any]:
     """Return the explanation as JSON; `figures` is null where no team was asked for."""
     pull_request, row = explanation.pull_request, explanation.row
+    life = life_of(pull_request, query=explanation.query)
     return {
         "team": explanation.team.slug if explanation.team else None,
         "repository": pull_request.repository.full_name,
@@ -278,7 +281,42 @@ def as_document(explanation: Explanation) -> dict[str, Any]:
         "boundaries": [_boundary(each, explanation=explanation) for each in explanation.boundaries],
         "stages": explanation.stages,
         "deployments": [_shipping(each, explanation=explanation) for each in explanation.deployments],
+        "history": [_moment(each) for each in life.moments],
+        "review_requests": [_request(each) for each in life.requests],
+        "runs": [_run(each) for each in life.runs],
         "figures": [_counted(each) for each in explanation.figures] if explanation.team else None,
+    }
+
+
+def _moment(moment: Moment) -> dict[str, Any]:
+    return {
+        "kind": moment.kind,
+        "at": format_instant(moment.at),
+        "account": moment.account,
+        "detail": moment.detail,
+    }
+
+
+def _request(request: Request) -> dict[str, Any]:
+    return {
+        "reviewer": request.reviewer,
+        "is_team": request.is_team,
+        "requested_at": format_instant(request.requested_at),
+        "answered_at": format_instant(request.answered_at) if request.answered_at else None,
+        "withdrawn_at": format_instant(request.withdrawn_at) if request.withdrawn_at else None,
+        "answer_seconds": request.answer_seconds,
+    }
+
+
+def _run(run: WorkflowRun) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "attempt": run.attempt,
+        "workflow": run.name,
+        "sha": run.head_sha,
+        "conclusion": run.conclusion or "",
+        "started_at": format_instant(run.started_at) if run.started_at else None,
+        "concluded_at": format_instant(run.concluded_at) if run.concluded_at else None,
     }
 
 

@@ -87,6 +87,7 @@ def lines(document: Json) -> Iterator[str]:
         if shipping["stages"]:
             lead = as_words(shipping["lead_seconds"], unit="seconds")
             yield f"  stages: {stages_in_words(shipping['stages'])}; lead time {lead}"
+    yield from lines_of_history(document)
     yield from lines_of_figures(document)
 
 
@@ -108,6 +109,19 @@ def what_and_when(candidate: Json) -> str:
     name, at = candidate["name"], candidate["at"] or "an unknown time"
     what = name if name.startswith(candidate["kind"]) else f"{candidate['kind']} {name}"
     return f"{what} by {candidate['account']} at {at}" if candidate["account"] else f"{what} at {at}"
+
+
+def lines_of_history(document: Json) -> Iterator[str]:
+    yield "history:"
+    for each in document["history"]:
+        words = [each["kind"].replace("_", " "), f"by {each['account']}" if each["account"] else "", each["detail"]]
+        yield f"  {each['at']}  {' '.join(filter(None, words))}"
+    for each in document["review_requests"]:
+        took = "no answer" if each["answered_at"] is None else as_words(each["answer_seconds"], unit="seconds")
+        yield f"  review requested of {each['reviewer']} at {each['requested_at']}: {took}"
+    for each in document["runs"]:
+        what = f"{each['workflow'] or 'run'} {each['run_id']}, attempt {each['attempt']}, on {each['sha'][:7]}"
+        yield f"  {what}: {each['conclusion'] or 'running'}"
 
 
 def lines_of_figures(document: Json) -> Iterator[str]:
