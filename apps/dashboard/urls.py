@@ -12,6 +12,7 @@ from apps.dashboard import (
     now,
     people,
     pull_requests,
+    restatements,
     views,
 )
 
@@ -19,6 +20,7 @@ urlpatterns = [
     path("", views.front, name="front"),
     path("teams/<slug:slug>/", views.team, name="team"),
     path("teams/<slug:slug>/figures/<slug:key>/", views.entities, name="entities"),
+    path("teams/<slug:slug>/changes/", restatements.changes, name="changes"),
     path("deployments/<int:pk>/", deployments.deployment, name="deployment"),
     path("now/", now.now, name="now"),
     path("pull-requests/<int:pk>/", pull_requests.pull_request, name="pull-request"),

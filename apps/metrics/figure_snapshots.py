@@ -249,6 +249,7 @@ class RestatedHour:
         """Return the figures that differ, in the order of the registry."""
         query = self.base.until(self.window, self.kept.computed_at)
         seen_then = replace(query, as_of=self.kept.computed_at)
+        vars(seen_then).update(repositories=query.repositories, memberships=query.memberships)  # read once for both
         keys = [key for key in FIGURES if key in self.kept.figures]
         if not keys:
             return []
