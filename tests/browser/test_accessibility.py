@@ -40,6 +40,7 @@ def test_no_page_keeps_anybody_from_using_it(context: BrowserContext, page: Page
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"], indirect=True)
-def test_the_sign_in_keeps_nobody_out(page: Page, theme: str) -> None:
-    page.goto("/accounts/login/")
+@pytest.mark.parametrize("url", ["/accounts/login/", "/accounts/password/reset/"])
+def test_the_sign_in_keeps_nobody_out(page: Page, theme: str, url: str) -> None:
+    page.goto(url)
     assert serious_problems(page) == []
