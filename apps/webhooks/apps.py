@@ -10,9 +10,8 @@ class WebhooksConfig(AppConfig):
         from apps.jobs.registry import Plan, register_plan  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness import providers  # noqa: PLC0415  models must be loaded first
         from apps.webhooks import checks, wakeups  # noqa: F401, PLC0415  registers them once the settings are there
-        from apps.webhooks.overview import find_deliveries, oldest_of_repositories, pending_without_repository  # noqa: PLC0415
+        from apps.webhooks.overview import find_deliveries, pending_of  # noqa: PLC0415  models must be loaded first
 
-        providers.register_blocking_deliveries(oldest_of_repositories)
-        providers.register_uncertain_periods(pending_without_repository)
+        providers.register_pending_deliveries(pending_of)
         providers.register_delivery_lookup(find_deliveries)
         register_plan(Plan(name="deliveries", run=wakeups.dispatch_deliveries, every_s=0))

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 
 from apps.activity.models import RepositoryAccess
 from apps.common import db
-from apps.metrics.completeness.providers import KnownDelivery
+from apps.metrics.completeness.providers import KnownDelivery, Pending
 from apps.webhooks.models import Delivery
 
 FINISHED = (Delivery.State.PROCESSED, Delivery.State.IGNORED)
@@ -42,7 +42,7 @@ SELECT greatest(coalesce(extract(epoch FROM statement_timestamp() - (
 _COUNT_FINISHED = "SELECT state, count(*) FROM webhooks_delivery WHERE state IN ('processed', 'ignored') GROUP BY state"
 _ROWS = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'webhooks_delivery'::regclass"
 # The newest delivery of each repository, by the index delivery_of_repository.
-_LATEST = """
+LATEST = """
 SELECT max(newest.received_at) FROM unnest(%s::bigint[]) AS asked (id)
 CROSS JOIN LATERAL (SELECT received_at FROM webhooks_delivery WHERE repository_id = asked.id ORDER BY id DESC LIMIT 1)
     AS newest
@@ -69,7 +69,7 @@ WITH RECURSIVE known AS (
 def latest_received_at(repository_ids: Collection[int]) -> datetime | None:
     """Return when the newest delivery about any of the repositories was received."""
     with connection.cursor() as cursor:
-        cursor.execute(_LATEST, [list(repository_ids)])
+        cursor.execute(LATEST, [list(repository_ids)])
         latest: datetime | None = cursor.fetchone()[0]
         return latest
 
@@ -194,27 +194,34 @@ def estimate_rows() -> int:
         return int(cursor.fetchone()[0])
 
 
-# The index `delivery_without_effect` has the oldest of a repository first; a backlog of any length costs the same.
-_OF_REPOSITORIES = """
-SELECT asked.id, oldest.received_at
+# The index `delivery_without_effect` has the oldest of a repository first; a backlog of any length costs the same. What
+# names no repository comes with a null for it, and with its installation.
+_PENDING = """
+SELECT asked.id, NULL, oldest.received_at, oldest.received_at
 FROM unnest(%s::bigint[]) AS asked (id)
 CROSS JOIN LATERAL (
     SELECT received_at FROM webhooks_delivery
     WHERE repository_id = asked.id AND NOT state IN ('processed', 'ignored')
     ORDER BY received_at LIMIT 1
 ) AS oldest
-"""
-_OF_NO_REPOSITORY = """
-SELECT installation_id, min(received_at), max(received_at) FROM webhooks_delivery
+UNION ALL
+SELECT NULL, installation_id, min(received_at), max(received_at) FROM webhooks_delivery
 WHERE repository_id IS NULL AND NOT state IN ('processed', 'ignored') GROUP BY installation_id
 """
 
 Between = tuple[datetime, datetime]
 
 
-def oldest_of_repositories(repository_ids: Collection[int]) -> dict[int, datetime]:
-    """Return when the oldest pending delivery of each repository arrived, by id; most have none."""
-    return dict(db.run(_OF_REPOSITORIES, [list(repository_ids)]))
+def pending_of(repository_ids: Collection[int]) -> Pending:
+    """Return when the oldest pending delivery of each repository arrived, and when those that may concern it did."""
+    blocked: dict[int, datetime] = {}
+    unnamed: dict[int | None, Between] = {}
+    for repository_id, installation_id, first_at, last_at in db.run(_PENDING, [list(repository_ids)]):
+        if repository_id is None:
+            unnamed[installation_id] = first_at, last_at
+        else:
+            blocked[repository_id] = first_at
+    return Pending(blocked=blocked, uncertain=_concerned_by(unnamed, repository_ids) if unnamed else {})
 
 
 def find_deliveries(ids: Collection[int]) -> dict[int, KnownDelivery]:
@@ -223,20 +230,17 @@ def find_deliveries(ids: Collection[int]) -> dict[int, KnownDelivery]:
     return {key: KnownDelivery(guid, event, received_at) for key, guid, event, received_at in rows}
 
 
-def pending_without_repository(repository_ids: Collection[int]) -> dict[int, Between]:
+def _concerned_by(unnamed: dict[int | None, Between], repository_ids: Collection[int]) -> dict[int, Between]:
     """Return when the first and last pending delivery without a repository arrived that may concern each repository.
 
     One of an installation may concern whatever that ever reached: it could be the news that a repository was lost. One
     that names no installation either may concern any repository at all. Nobody may ever be able to use such a delivery,
     so the caller decides when its content is known from elsewhere.
     """
-    found: dict[int | None, Between] = {key: (first, last) for key, first, last in db.run(_OF_NO_REPOSITORY)}
-    if not found:
-        return {}
-    concerned = dict.fromkeys(repository_ids, found.pop(None)) if None in found else {}
-    accesses = RepositoryAccess.objects.filter(repository__in=repository_ids, installation__in=found)
+    concerned = dict.fromkeys(repository_ids, unnamed.pop(None)) if None in unnamed else {}
+    accesses = RepositoryAccess.objects.filter(repository__in=repository_ids, installation__in=unnamed)
     for repository_id, installation_id in accesses.values_list("repository_id", "installation_id"):
-        first, last = found[installation_id]
+        first, last = unnamed[installation_id]
         known = concerned.get(repository_id, (first, last))
         concerned[repository_id] = min(first, known[0]), max(last, known[1])
     return concerned

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-BlockingDeliveries = Callable[[Collection[int]], Mapping[int, datetime]]
-UncertainPeriods = Callable[[Collection[int]], Mapping[int, tuple[datetime, datetime]]]
 CredentialsCheck = Callable[[], bool]
 
 
@@ -20,26 +18,29 @@ class KnownDelivery:
     received_at: datetime
 
 
-DeliveryLookup = Callable[[Collection[int]], Mapping[int, KnownDelivery]]
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What unprocessed deliveries keep from being complete, by repository; most have none.
 
-_blocking_deliveries: list[BlockingDeliveries] = []
-_uncertain_periods: list[UncertainPeriods] = []
+    `blocked`: the earliest instant after which it cannot be complete. `uncertain`: the first and last instant at which
+    deliveries may be lacking; the period is over for a stream that was read after its last instant.
+    """
+
+    blocked: Mapping[int, datetime]
+    uncertain: Mapping[int, tuple[datetime, datetime]]
+
+
+DeliveryLookup = Callable[[Collection[int]], Mapping[int, KnownDelivery]]
+PendingDeliveries = Callable[[Collection[int]], Pending]
+
+_pending_deliveries: list[PendingDeliveries] = []
 _credentials_checks: list[CredentialsCheck] = []
 _delivery_lookups: list[DeliveryLookup] = []
 
 
-def register_blocking_deliveries(provider: BlockingDeliveries) -> BlockingDeliveries:
-    """Register a function from repository ids to the earliest instant after which each cannot be complete."""
-    _blocking_deliveries.append(provider)
-    return provider
-
-
-def register_uncertain_periods(provider: UncertainPeriods) -> UncertainPeriods:
-    """Register a function from repository ids to the first and last instant at which deliveries may be lacking.
-
-    The period is over for a stream that was read after its last instant.
-    """
-    _uncertain_periods.append(provider)
+def register_pending_deliveries(provider: PendingDeliveries) -> PendingDeliveries:
+    """Register a function from repository ids to what unprocessed deliveries keep from being complete."""
+    _pending_deliveries.append(provider)
     return provider
 
 
@@ -60,36 +61,18 @@ def find_deliveries(ids: Collection[int]) -> dict[int, KnownDelivery]:
     return {key: known for lookup in _delivery_lookups for key, known in lookup(ids).items()} if ids else {}
 
 
-def find_blocked(repository_ids: Collection[int]) -> dict[int, datetime]:
-    """Return the instant after which each repository cannot be complete, by id; unblocked ones are left out."""
-    earliest: dict[int, datetime] = {}
-    for provider in _blocking_deliveries:
-        for repository_id, at in provider(repository_ids).items():
-            earliest[repository_id] = min(at, earliest.get(repository_id, at))
-    return earliest
-
-
-def find_uncertain(repository_ids: Collection[int]) -> dict[int, tuple[datetime, datetime]]:
-    """Return the first and last uncertain instant of each repository, by id; most have none."""
-    found: dict[int, tuple[datetime, datetime]] = {}
-    for provider in _uncertain_periods:
-        for repository_id, (first_at, last_at) in provider(repository_ids).items():
-            known = found.get(repository_id, (first_at, last_at))
-            found[repository_id] = min(first_at, known[0]), max(last_at, known[1])
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What unprocessed deliveries keep from being complete, by repository: since when, or in which period."""
-
-    blocked: Mapping[int, datetime]
-    uncertain: Mapping[int, tuple[datetime, datetime]]
-
-
 def find_pending(repository_ids: Collection[int]) -> Pending:
-    """Return what the providers say of the repositories."""
-    return Pending(find_blocked(repository_ids), find_uncertain(repository_ids))
+    """Return what the providers say of the repositories, together."""
+    blocked: dict[int, datetime] = {}
+    uncertain: dict[int, tuple[datetime, datetime]] = {}
+    for provider in _pending_deliveries:
+        found = provider(repository_ids)
+        for repository_id, at in found.blocked.items():
+            blocked[repository_id] = min(at, blocked.get(repository_id, at))
+        for repository_id, (first_at, last_at) in found.uncertain.items():
+            known = uncertain.get(repository_id, (first_at, last_at))
+            uncertain[repository_id] = min(first_at, known[0]), max(last_at, known[1])
+    return Pending(blocked, uncertain)
 
 
 def is_history_readable() -> bool:
@@ -100,8 +83,8 @@ def is_history_readable() -> bool:
 @contextmanager
 def scoped_registration() -> Iterator[None]:
     """Undo on leaving whatever was registered inside; for tests."""
-    kept = [*_blocking_deliveries], [*_uncertain_periods], [*_credentials_checks], [*_delivery_lookups]
+    kept = [*_pending_deliveries], [*_credentials_checks], [*_delivery_lookups]
     try:
         yield
     finally:
-        _blocking_deliveries[:], _uncertain_periods[:], _credentials_checks[:], _delivery_lookups[:] = kept
+        _pending_deliveries[:], _credentials_checks[:], _delivery_lookups[:] = kept

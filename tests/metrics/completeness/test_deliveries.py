@@ -103,8 +103,8 @@ def test_a_lost_repository_with_a_pending_delivery_has_a_gap_and_blocks_no_other
 
 def test_other_apps_may_register_blocks_and_uncertain_periods() -> None:
     with providers.scoped_registration():
-        providers.register_blocking_deliveries(lambda ids: {API: hour(20)})
-        providers.register_uncertain_periods(lambda ids: {WEB: (hour(50), hour(55))})
+        providers.register_pending_deliveries(lambda ids: providers.Pending({API: hour(20)}, {}))
+        providers.register_pending_deliveries(lambda ids: providers.Pending({}, {WEB: (hour(50), hour(55))}))
         assert (until(completeness(API)), until(completeness(WEB))) == (20, 50)
     assert until(completeness(API, WEB)) == 100
 
