@@ -1,5 +1,6 @@
 """Parsing the parameters of figures from a URL; each error says what is accepted."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -246,7 +247,33 @@ def listing_in(parameters: QueryDict, *, figure: Figure) -> Listing:
     if excluded and excluded not in figure.reasons:
         known = ", ".join(figure.reasons) or "none"
         raise ValidationError({"excluded": [f"{excluded!r} is no reason for {figure.key}. Reasons: {known}."]})
-    return Listing(excluded=excluded, ordering=ordering)
+    return Listing(
+        excluded=excluded,
+        ordering=ordering,
+        search=search_in(parameters),
+        least=number_in(parameters, "least"),
+        below=number_in(parameters, "below"),
+    )
+
+
+def search_in(parameters: QueryDict) -> str:
+    text = parameters.get("search", "").strip()
+    if "\0" in text:
+        raise ValidationError({"search": ["Use a part of the title, or a number."]})
+    return text
+
+
+def number_in(parameters: QueryDict, name: str) -> float | None:
+    text = parameters.get(name, "")
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValidationError({name: [f"{text!r} is not a number. Use the unit of the figure, like 3600."]})
+    return number
 
 
 def ensure_fitting(keys: Sequence[str], *, query: FigureQuery, group_by: str = "") -> None:

@@ -270,6 +270,11 @@ def test_a_list_can_be_sorted_and_taken_as_csv(week: Cast) -> None:
         "-value": [3, 1, 5, 2, 6],
         "value": [6, 2, 5, 1, 3],
     }
+    assert [row["number"] for row in listed(week, f"{address}&ordering=-repository")] == [6, 5, 3, 2, 1]
+    accounts = [row["account"] for row in listed(week, f"{address}&ordering=account")]
+    assert accounts == sorted(accounts)
+    assert [row["number"] for row in listed(week, f"{address}&least=7200&below=86400&ordering=value")] == [2, 5, 1]
+    assert [row["number"] for row in listed(week, f"{address}&search=%235")] == [5]
     answer = week.client(week.viewer).get(f"{address}&excluded=bot&format=csv")
     rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
     assert [(row["number"], row["account"]) for row in rows] == [("4", "dependabot[bot]")]
@@ -303,6 +308,9 @@ ORDERS = ("-at", "at", "-value", "value")
         ("", "variant=best", "variant", "gh_compatible"),
         ("prs_merged/", "variant=gh_compatible", "variant", "Figures that have it: cycle_time"),
         ("cycle_time/entities/", "ordering=title", "ordering", "-at, at, -value, value"),
+        ("cycle_time/entities/", "search=%00", "search", "a part of the title"),
+        ("cycle_time/entities/", "least=much", "least", "is not a number"),
+        ("cycle_time/entities/", "below=inf", "below", "is not a number"),
         ("cycle_time/entities/", "excluded=dull", "excluded", "bot, agent, human, not_a_member, never_ready"),
         ("deployments/entities/", "excluded=bot", "excluded", "Reasons: none"),
     ],

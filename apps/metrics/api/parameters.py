@@ -129,7 +129,12 @@ READING = [
     OpenApiParameter("previous", bool, description="The same as `compare=previous`."),
 ]
 LISTING = [
-    OpenApiParameter("ordering", str, enum=list(ORDERINGS), description="By time or value; - for descending."),
+    OpenApiParameter(
+        "ordering", str, enum=list(ORDERINGS), description="By time, value, repository or account; - for descending."
+    ),
+    OpenApiParameter("search", str, description="Only what has this in its title, or this number."),
+    OpenApiParameter("least", float, description="Only values of at least this, in the figure's unit."),
+    OpenApiParameter("below", float, description="Only values of less than this."),
     OpenApiParameter("excluded", str, description="Instead of what counts: what is left out for this reason."),
 ]
 DETAIL = OpenApiParameter("detail", bool, description="Also histograms and what is left out, as for a single figure.")

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from apps.activity.models import Contributor, PullRequest
 from apps.metrics.derivation.deployment_rules import Kind
@@ -83,7 +83,8 @@ class Entity:
     a workflow run's id and attempt, of a review request the number, of whom it was requested and when. `title` is that
     of a pull request, the environment of a deployment, the workflow of a run; `run_id` the workflow run that it is or
     that deployed.
-    `reported_sha` is the commit of a deployment of which GitHub knows nothing; `issue_number` the issue of an incident.
+    `reported_sha` is the commit of a deployment of which GitHub knows nothing; `issue_number` the issue of an incident;
+    `pull_request_id` the key of the pull request that it is or belongs to.
     """
 
     kind: str
@@ -99,18 +100,28 @@ class Entity:
     flags: tuple[str, ...]
     reported_sha: str = ""
     issue_number: int | None = None
+    pull_request_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """Which rows are listed, and in what order: those that count, or those that are left out for a reason."""
+    """Which rows are listed, and in what order: those that count, or those that are left out for a reason.
+
+    `search` leaves those whose title or number has it; `least` and `below` those whose value is at least the one and
+    less than the other.
+    """
 
     excluded: str = ""
     ordering: str = "-at"
+    search: str = ""
+    least: float | None = None
+    below: float | None = None
 
 
 COUNTED = Listing()
-ORDERINGS = ("-at", "at", "-value", "value")
+ORDERINGS = ("-at", "at", "-value", "value", "repository", "-repository", "account", "-account")
+SEARCHED = ("title", "environment", "workflow", "sha")
+LARGEST_NUMBER = 2**31 - 1
 
 
 def rows_of_figure(key: str, query: FigureQuery, *, listing: Listing = COUNTED) -> QuerySet[Any]:
@@ -125,40 +136,72 @@ def rows_of_figure(key: str, query: FigureQuery, *, listing: Listing = COUNTED) 
 
 def count_entities(key: str, query: FigureQuery, *, listing: Listing = COUNTED) -> int:
     """Return the number of rows in the list."""
-    return rows_of_figure(key, query, listing=listing).count()
+    return _listed(key, query, listing=listing).count()
 
 
 def list_entities(
     key: str, query: FigureQuery, *, limit: int | None = None, offset: int = 0, listing: Listing = COUNTED
 ) -> list[Entity]:
     """Return the entities of the figure, by default the latest first."""
-    rows = _described(rows_of_figure(key, query, listing=listing), ordering=listing.ordering)
+    rows = _described(_listed(key, query, listing=listing), ordering=listing.ordering)
     return [_entity(row) for row in rows[offset : None if limit is None else offset + limit]]
 
 
 def iterate_entities(key: str, query: FigureQuery, *, listing: Listing = COUNTED) -> Iterator[Entity]:
     """Yield the same list in chunks, for an export of any length."""
-    rows = _described(rows_of_figure(key, query, listing=listing), ordering=listing.ordering)
+    rows = _described(_listed(key, query, listing=listing), ordering=listing.ordering)
     for row in rows.iterator(chunk_size=2000):
         yield _entity(row)
 
 
+def _listed(key: str, query: FigureQuery, *, listing: Listing) -> QuerySet[Any]:
+    """Return the rows of the list, narrowed by what is searched for and by value."""
+    rows = rows_of_figure(key, query, listing=listing)
+    if listing.least is not None:
+        rows = rows.filter(value__gte=listing.least)
+    if listing.below is not None:
+        rows = rows.filter(value__lt=listing.below)
+    return _matching(rows, listing.search) if listing.search else rows
+
+
+def _matching(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    is_numbered = hasattr(rows.model, "number")
+    if is_numbered:
+        rows = rows.alias(title=_of_pull_request("title"))
+    names = ("title",) if is_numbered else (name for name in SEARCHED if hasattr(rows.model, name))
+    condition = Q(*((f"{name}__icontains", text) for name in names), _connector=Q.OR) or Q(pk=None)
+    digits = text.strip().removeprefix("#")
+    if is_numbered and digits.isdecimal() and int(digits) <= LARGEST_NUMBER:
+        condition |= Q(number=int(digits))
+    return rows.filter(condition)
+
+
+def _of_pull_request(column: str) -> Subquery:
+    named = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
+    return Subquery(named.values(column)[:1])
+
+
 def _described(rows: QuerySet[Any], *, ordering: str) -> QuerySet[Any]:
     if hasattr(rows.model, "number"):
-        named = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
-        rows = rows.annotate(title=Subquery(named.values("title")[:1]))
+        rows = rows.annotate(title=_of_pull_request("title"), pull_request_id=_of_pull_request("pk"))
     if account := _account_field(rows.model):
         logins = Contributor.objects.filter(pk=OuterRef(f"{account}_id")).values("login")[:1]
         rows = rows.annotate(account=Subquery(logins))
-    return rows.select_related("repository").order_by(*_order(ordering))
+    return rows.select_related("repository").order_by(*_order(rows.model, ordering))
 
 
-def _order(ordering: str) -> tuple[Any, ...]:
-    match ordering:
-        case "-value":
-            return F("value").desc(nulls_last=True), "-at", "pk"
-        case "value":
-            return F("value").asc(nulls_last=True), "-at", "pk"
+def _order(table: type[Any], ordering: str) -> tuple[Any, ...]:
+    name, is_descending = ordering.removeprefix("-"), ordering.startswith("-")
+    match name:
+        case "repository":
+            names = ["repository__full_name", *(["number"] if hasattr(table, "number") else [])]
+            return *(f"-{each}" if is_descending else each for each in names), "-at", "pk"
+        case "account" if _account_field(table) is None:
+            return "-at", "pk"
+        case "value" | "account":
+            column = F(name)
+            ordered = column.desc(nulls_last=True) if is_descending else column.asc(nulls_last=True)
+            return ordered, "-at", "pk"
         case _:
             return ordering, "pk"
 
@@ -182,6 +225,7 @@ def _entity(row: Any) -> Entity:
         value=None if row.value is None else float(row.value),
         flags=tuple(flag for name, flag in FLAGS[model].items() if getattr(row, name)),
         issue_number=getattr(row, "issue_number", None),
+        pull_request_id=getattr(row, "pull_request_id", None),
         reported_sha=row.sha if getattr(row, "source", "") == Kind.REPORTS and hasattr(row, "sha") else "",
     )
 
