@@ -10,11 +10,9 @@ from rest_framework.serializers import BaseSerializer
 from apps.common.api import OnlyKnownFields
 from apps.metrics.api.serializers import PointSerializer
 from apps.metrics.figures import FIGURES
-from apps.metrics.goals import Progress, read_progress
+from apps.metrics.goals import MOST_GOALS, Progress, read_progress
 from apps.metrics.models import LARGEST_TARGET, Goal
 from apps.teams.api.views import EDITED_BY_LEADS, OfTeam
-
-MOST_GOALS = 50
 
 
 class GoalWeekSerializer(PointSerializer):

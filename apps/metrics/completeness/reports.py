@@ -80,6 +80,12 @@ class Report:
         blocked = (one.repository_id for one in repositories if one.blocked_at == until)
         return Completeness(complete_until=until, gaps=gather_gaps(missing), blocked_repository_ids=tuple(blocked))
 
+    def of_some(self, repository_ids: Collection[int]) -> "Report":
+        """Return the report on these of the repositories alone."""
+        ids = frozenset(repository_ids)
+        kept = [one for one in self.knowledge.repositories if one.repository_id in ids]
+        return Report(Knowledge(log=self.knowledge.log, repositories=kept), self._covered)
+
     def of_each(self, *, now: datetime) -> dict[int, Completeness]:
         """Return the completeness of each repository, from where reading began, by id."""
         return {

@@ -149,6 +149,11 @@ class FigureQuery:
         days = (window.start - self.window.start).days
         return self._changed(window=window, cut_at=self.window.shift(self.end_at, days=days))
 
+    def knowing(self, **known: Any) -> "FigureQuery":
+        """Return the query, for which some of what is read once was read with that of others already."""
+        vars(self).update(known)
+        return self
+
     def counting_agents(self) -> "FigureQuery":
         """Return the query in which pull requests of agents count."""
         return self._changed(agents=Bots.INCLUDE)
@@ -440,21 +445,26 @@ def _sources_statement(*, has_patterns: bool) -> str:
     nobody: Any = None
     query = QueryTemplate(team=nobody, window=nobody)
     vars(query).update(as_of=_parameter("as_of"), production_environments=has_patterns)
+    team: Any = Team.objects.filter(pk=_parameter("team"))
+    return compiled(team.values(**source_conditions(query)))
+
+
+def source_conditions(query: FigureQuery) -> dict[str, Exists]:
+    """Return what `sources` asks for, as expressions that another statement can have beside its own."""
     deployments = DerivedDeployment.objects.filter(query.is_in_repositories(), created_at__lte=query.as_of)
     asked = {
-        "deployment_source": _rules(DeploymentSource),
+        "deployment_source": _rules(DeploymentSource, query),
         "deployment": deployments,
         "production": deployments.filter(query.is_production()),
-        "incident_rule": _rules(IncidentRule),
+        "incident_rule": _rules(IncidentRule, query),
         "incident": DerivedIncident.objects.filter(query.is_in_repositories()),
     }
-    team: Any = Team.objects.filter(pk=_parameter("team"))
-    return compiled(team.values(**{name: Exists(rows) for name, rows in asked.items()}))
+    return {name: Exists(rows) for name, rows in asked.items()}
 
 
-def _rules(kind: type[DeploymentRule]) -> QuerySet[Any]:
+def _rules(kind: type[DeploymentRule], query: FigureQuery) -> QuerySet[Any]:
     """Return the rules of a kind that apply to any of the repositories: to them, to their accounts, or to all."""
-    repositories = Ids(_parameter("repositories"))
+    repositories = Ids(query.given("repositories"))
     owners = Repository.objects.filter(IsAnyOf(F("pk"), repositories)).values("owner")
     is_of_account = Q(account__isnull=True) | Q(account__in=owners.filter(owner__isnull=False))
     return kind.objects.filter(
