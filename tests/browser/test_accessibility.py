@@ -8,7 +8,12 @@ from tests.browser.conftest import serious_problems, sign_in
 
 PAGES = (
     "/",
+    "/teams/acme/",
+    "/teams/acme/?from=2026-03-02&to=2026-03-09&bots=include",
+    "/teams/acme/?from=2026-03-02&to=2026-03-09&section=flow",
+    "/teams/acme/?from=2026-03-02&to=2026-03-09&section=review",
     "/teams/acme/figures/cycle_time/",
+    "/teams/acme/figures/cycle_time/?from=2026-03-02&to=2026-03-09&bucket=2026-03-05..2026-03-06",
     "/operations/jobs/",
     "/operations/jobs/start/",
     "/notes/",

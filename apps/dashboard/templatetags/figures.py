@@ -22,6 +22,12 @@ def words(value: float | None, unit: str) -> str:
 
 
 @register.filter
+def exact(value: float | None) -> str:
+    """Return a value as a program reads it; empty without one."""
+    return "" if value is None else f"{value:.10g}"
+
+
+@register.filter
 def unit_beside(unit: str) -> str:
     """Return the unit to show after the value; empty where the value already has it."""
     return formatting.unit_beside(unit)

@@ -13,9 +13,9 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def nav_link(context: RequestContext, name: str, title: str) -> SafeString:
-    """Return a link to a page, marked as current on that page and on those under it."""
+    """Return a link to a page, marked as current on that page and on those under it; teams are under the front page."""
     url, here = reverse(name), context.request.path
-    is_current = here == url or (url != "/" and here.startswith(url))
+    is_current = here == url or here.startswith("/teams/" if url == "/" else url)
     return format_html('<a href="{}"{}>{}</a>', url, SafeString(' aria-current="page"') if is_current else "", title)
 
 

@@ -1,0 +1,149 @@
+"""Teams as the pages of figures need them: with their members, their goals, and what the user may do, read at once."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import BigIntegerField, Count, DateTimeField, Exists, OuterRef, QuerySet, Subquery, Value
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce, JSONObject, Lower
+
+from apps.activity.models import Change
+from apps.metrics.figures import FigureQuery
+from apps.metrics.figures.query import Membership, source_conditions
+from apps.metrics.models import Goal
+from apps.notifications.models import Notification
+from apps.teams.models import Team, TeamMember
+from apps.teams.visibility import repositories_of
+from apps.webhooks.overview import LATEST
+
+RECENT = 500
+LABELS = """
+    SELECT array_agg(DISTINCT label) FROM unnest(%s::bigint[]) AS asked (id)
+    CROSS JOIN LATERAL (
+        SELECT labels FROM activity_pullrequest WHERE repository_id = asked.id ORDER BY updated_at DESC LIMIT %s
+    ) AS recent CROSS JOIN LATERAL unnest(recent.labels) AS label
+"""
+OF_ACCOUNT = """
+    SELECT received_at FROM webhooks_delivery WHERE installation_id = (
+        SELECT github_id FROM activity_installation WHERE account_id = %s ORDER BY github_id DESC LIMIT 1
+    ) ORDER BY id DESC LIMIT 1
+"""
+SERVICES = """
+    SELECT array_agg(DISTINCT service) FROM metrics_deriveddeployment
+    WHERE repository_id = ANY(%s::bigint[]) AND service > '' AND order_at IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTeam:
+    """A team that the user may see. `may_edit`: the user leads or administers it, or is an operator.
+
+    `unread_notes` is the user's own, which every page shows.
+    """
+
+    team: Team
+    memberships: tuple[Membership, ...]
+    goals: tuple[Goal, ...]
+    may_edit: bool
+    unread_notes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamState:
+    """What is known of a team beside its figures: when GitHub last sent something, labels and services to choose."""
+
+    last_received_at: datetime | None
+    options: Mapping[str, list[str]]
+
+
+def teams_of(user: Any) -> QuerySet[Team]:
+    """Return the teams that the user may see, by name, ready for `known`."""
+    members = TeamMember.objects.filter(team=OuterRef("pk")).order_by("contributor_id", "pk")
+    goals = Goal.objects.filter(team=OuterRef("pk"), until_day__isnull=True).order_by("from_day", "pk")
+    unread = Notification.objects.visible_to(user).unread().order_by().values("user").annotate(n=Count("pk"))
+    led = Team.objects.led_by(user).filter(pk=OuterRef("pk"))
+    rows = Team.objects.visible_to(user).annotate(
+        members_found=ArraySubquery(members.values(row=_row("contributor_id", "from_at", "until_at"))),
+        goals_found=ArraySubquery(goals.values(row=_row("pk", "figure", "direction", "target", "from_day"))),
+        may_edit=Exists(led),
+        unread_count=Subquery(unread.values("n")),
+    )
+    teams: QuerySet[Team] = rows.order_by(Lower("name"), "pk")
+    return teams
+
+
+def _row(*names: str) -> JSONObject:
+    return JSONObject(**{name: name for name in names})
+
+
+def known(team: Any) -> KnownTeam:
+    """Return a team of `teams_of` with what was read with it."""
+    return KnownTeam(
+        team=team,
+        memberships=tuple(
+            Membership(contributor_id=row["contributor_id"], from_at=_at(row["from_at"]), until_at=_at(row["until_at"]))
+            for row in team.members_found
+        ),
+        goals=tuple(
+            Goal(team=team, **{**row, "from_day": date.fromisoformat(row["from_day"])}) for row in team.goals_found
+        ),
+        may_edit=team.may_edit,
+        unread_notes=team.unread_count or 0,
+    )
+
+
+def _at(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def read_states(queries: Iterable[FigureQuery]) -> dict[int, TeamState]:
+    """Return the state of each query's team, by its key, and make the queries know what else was read."""
+    by_team = {query.team.pk: query for query in queries}
+    rows = [_state_of(query) for query in by_team.values()]
+    found: dict[int, TeamState] = {}
+    for row in rows[0].union(*rows[1:], all=True) if rows else ():
+        query = by_team[row["pk"]]
+        query.knowing(
+            is_recalculating=row["is_recalculating"],
+            sources={name: row[name] and bool(query.repositories) for name in source_conditions(query)},
+        )
+        options = {"label": row["labels_found"] or [], "service": row["services_found"] or []}
+        found[query.team.pk] = TeamState(last_received_at=row["received_at"], options=options)
+    return found
+
+
+def _state_of(query: FigureQuery) -> Any:
+    ids = list(query.repositories)
+    return (
+        Team.objects.filter(pk=query.team.pk)
+        .order_by()
+        .values(
+            "pk",
+            **source_conditions(query),
+            is_recalculating=Exists(Change.objects.all()),
+            received_at=Coalesce(
+                RawSQL(LATEST, [ids], output_field=DateTimeField(null=True)),  # noqa: S611  our own, with parameters
+                RawSQL(OF_ACCOUNT, [query.team.account_id], output_field=DateTimeField(null=True)),  # noqa: S611
+            ),
+            labels_found=RawSQL(LABELS, [ids, max(1, RECENT // max(1, len(ids)))]),  # noqa: S611
+            services_found=RawSQL(SERVICES, [ids]),  # noqa: S611
+        )
+    )
+
+
+def tracked_by(teams: Iterable[Team]) -> dict[int, dict[int, str]]:
+    """Return the names of the repositories that each team tracks, by team and id, in their order."""
+    rows = [_tracked(team) for team in teams]
+    found: dict[int, dict[int, str]] = {}
+    for team, pk, name in rows[0].union(*rows[1:], all=True) if rows else ():
+        found.setdefault(team, {})[pk] = name
+    return {team: dict(sorted(names.items(), key=lambda one: one[1])) for team, names in found.items()}
+
+
+def _tracked(team: Team) -> Any:
+    own = Team.objects.filter(pk=team.pk)
+    rows = repositories_of(own).order_by().annotate(team=Value(team.pk, output_field=BigIntegerField()))
+    return rows.values_list("team", "pk", "full_name")
