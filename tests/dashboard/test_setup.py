@@ -158,16 +158,6 @@ class TestApp:
         assert not any(secret in page for secret in ("PRIVATE", fake.manifests.apps[0].client_secret))
         assert AppRegistration.objects.get().webhook_url == APP["webhook_url"]
 
-    @pytest.mark.parametrize("state", ["", "another", "é"])
-    def test_a_foreign_state_stores_nothing_and_spends_no_code(
-        self, operator: Client, fake: FakeGitHub, access: GitHubAccess, state: str
-    ) -> None:
-        ours = begin(operator)
-        answer = come_back(operator, code=code_of(fake), state=state)
-        assert (answer.status_code, AppRegistration.objects.count(), len(fake.log)) == (400, 0, 0)
-        assert "does not belong" in text(answer)
-        assert come_back(operator, code=code_of(fake), state=ours).status_code == 302
-
     def test_the_state_is_of_this_browser(self, operator: Client, fake: FakeGitHub, access: GitHubAccess) -> None:
         other = Client()
         other.force_login(CustomUser.objects.create_superuser("otto"))
@@ -264,3 +254,14 @@ class TestChecklist:
             status=401, reason="bad_signature", count=2, headers={}, refused_at=timezone.now() + timedelta(minutes=1)
         )
         assert (steps()["delivery"].state, "2 were refused" in steps()["delivery"].found) == (State.PROBLEM, True)
+
+
+@pytest.mark.parametrize("state", ["", "another", "é"])
+def test_a_foreign_state_stores_nothing_and_spends_no_code(
+    operator: Client, fake: FakeGitHub, access: GitHubAccess, state: str
+) -> None:
+    ours = begin(operator)
+    answer = come_back(operator, code=code_of(fake), state=state)
+    assert (answer.status_code, AppRegistration.objects.count(), len(fake.log)) == (400, 0, 0)
+    assert "does not belong" in text(answer)
+    assert come_back(operator, code=code_of(fake), state=ours).status_code == 302
