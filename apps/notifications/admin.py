@@ -3,9 +3,8 @@
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
-from apps.common.admin import ReadOnlyAdmin
+from apps.common.admin import ReadOnlyAdmin, SmallPagesAdmin
 from apps.jobs.admin import JobRowsAdmin
 from apps.notifications.models import (
     Alert,
@@ -18,7 +17,7 @@ from apps.notifications.models import (
 
 
 @admin.register(Notification)
-class NotificationAdmin(ModelAdmin):  # type: ignore[misc]
+class NotificationAdmin(SmallPagesAdmin):
     """Notes to users."""
 
     list_display = ("message", "user", "created_at", "read_at")

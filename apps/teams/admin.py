@@ -20,6 +20,9 @@ from apps.teams.models import (
     TeamRepository,
 )
 
+MOST_ROWS = 8
+"""Of each kind on a page: the theme needs 10 KB for a row that can be edited."""
+
 
 class MemberInline(TabularInline):  # type: ignore[misc]
     """Members, with dates."""
@@ -28,7 +31,7 @@ class MemberInline(TabularInline):  # type: ignore[misc]
     autocomplete_fields = ("contributor",)
     extra = 0
     tab = True
-    per_page = 50
+    per_page = MOST_ROWS
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[TeamMember]":
         queryset: QuerySet[TeamMember] = super().get_queryset(request)
@@ -42,7 +45,7 @@ class RepositoryInline(TabularInline):  # type: ignore[misc]
     autocomplete_fields = ("repository",)
     extra = 0
     tab = True
-    per_page = 50
+    per_page = MOST_ROWS
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[TeamRepository]":
         queryset: QuerySet[TeamRepository] = super().get_queryset(request)
@@ -56,7 +59,7 @@ class AccessInline(TabularInline):  # type: ignore[misc]
     autocomplete_fields = ("user",)
     extra = 0
     tab = True
-    per_page = 50
+    per_page = MOST_ROWS
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[TeamAccess]":
         queryset: QuerySet[TeamAccess] = super().get_queryset(request)

@@ -13,9 +13,9 @@ from django.contrib.auth.models import Group
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html
-from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from apps.common.admin import SmallPagesAdmin
 from apps.users.access import is_operator
 from apps.users.models import ApiToken, CustomUser
 
@@ -30,12 +30,12 @@ for model in (Group, EmailAddress, SocialAccount, AccessAttempt, AccessFailureLo
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(DjangoGroupAdmin, SmallPagesAdmin):
     """Groups give staff permissions in the admin."""
 
 
 @admin.register(CustomUser)
-class CustomUserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]
+class CustomUserAdmin(DjangoUserAdmin, SmallPagesAdmin):  # type: ignore[type-arg]
     """Users."""
 
     form = UserChangeForm
@@ -45,7 +45,7 @@ class CustomUserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-ar
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ModelAdmin):  # type: ignore[misc]
+class ApiTokenAdmin(SmallPagesAdmin):
     """API tokens; the secret is shown once, when a token is created."""
 
     list_display = ("shown", "label", "user", "created_at", "last_used_at", "expires_at")
@@ -78,7 +78,7 @@ class ApiTokenAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(SocialAccount)
-class SocialAccountAdmin(ModelAdmin):  # type: ignore[misc]
+class SocialAccountAdmin(SmallPagesAdmin):
     """GitHub accounts that users sign in with."""
 
     list_display = ("user", "provider", "uid", "last_login")
@@ -92,7 +92,7 @@ class SocialAccountAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(EmailAddress)
-class EmailAddressAdmin(ModelAdmin):  # type: ignore[misc]
+class EmailAddressAdmin(SmallPagesAdmin):
     """E-mail addresses of users."""
 
     list_display = ("email", "user", "primary", "verified")
@@ -102,7 +102,7 @@ class EmailAddressAdmin(ModelAdmin):  # type: ignore[misc]
     autocomplete_fields = ("user",)
 
 
-class SignInAdmin(ModelAdmin):  # type: ignore[misc]
+class SignInAdmin(SmallPagesAdmin):
     """Records of django-axes; deleting a failed sign-in unlocks the user."""
 
     search_fields = ("username", "ip_address")

@@ -9,12 +9,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from apps.activity.models import Repository
-from apps.common.admin import ReadOnlyAdmin
+from apps.common.admin import ReadOnlyAdmin, SmallPagesAdmin
 from apps.common.db import is_id
 from apps.common.encryption import encrypt
 from apps.webhooks import overview, replay
@@ -215,7 +214,7 @@ class StoredSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
 
 
 @admin.register(WebhookSecret)
-class WebhookSecretAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is not typed
+class WebhookSecretAdmin(SmallPagesAdmin):
     """Webhook secrets, stored encrypted."""
 
     list_display = ("label", "slot", "created_at", "not_after")

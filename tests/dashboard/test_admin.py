@@ -9,21 +9,23 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from apps.activity.models import Change, Contributor, PullRequest
+from apps.activity.models import Change, Contributor, PullRequest, Repository
 from apps.common.admin import ReadOnlyAdmin
 from apps.metrics.models import Goal
 from apps.monitoring.models import StatusCheck
 from apps.notifications.models import Notification
-from apps.teams.models import AccountRule, Team, TeamRepository
-from apps.users.models import ApiToken
+from apps.teams.models import AccountRule, Team, TeamAccess, TeamMember, TeamRepository
+from apps.users.models import ApiToken, CustomUser
 from tests.api.conftest import API, Cast, make_backfill, make_delivery, make_members
 from tests.metrics.steps import PullRequestSteps, record_steps
 
 pytestmark = pytest.mark.django_db
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 LARGEST = 25
+LARGEST_PAGE = 400_000
 
 
 @pytest.fixture
@@ -45,6 +47,7 @@ def opened(client: Client, address: str) -> int:
     with CaptureQueriesContext(connection) as queries:
         answer = client.get(address)
     assert answer.status_code == 200, address
+    assert len(answer.content) <= LARGEST_PAGE, address
     return len(queries)
 
 
@@ -64,8 +67,40 @@ def test_every_page_opens_with_a_bounded_number_of_queries(operator: Client, app
             assert opened(operator, page) <= LARGEST, page
 
 
-def test_the_first_page_opens(operator: Client) -> None:
+def test_the_first_page_lists_everything_in_the_order_of_use(operator: Client) -> None:
     assert opened(operator, "/admin/") <= LARGEST
+    page = operator.get("/admin/").content.decode()
+    content = page[page.index("Here are the rows behind them.") :]
+    links = [reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") for model in MODELS]
+    assert [link for link in links if f'href="{link}"' not in content] == []
+    titles = [
+        f">{title}</h2>" for title in ("Inbox", "Jobs", "Teams", "Users", "System", "GitHub data", "Derived data")
+    ]
+    places = [content.index(title) for title in titles]
+    assert places == sorted(places)
+
+
+def test_long_lists_and_a_large_team_stay_small(week: Cast, operator: Client) -> None:
+    team = week.teams["acme"]
+    people = [Contributor(github_id=90_000 + number, login=f"person-{number}", kind="user") for number in range(60)]
+    repositories = [
+        Repository(github_id=70_000 + number, full_name=f"acme/repository-{number}") for number in range(60)
+    ]
+    users = [CustomUser(username=f"user-{number}", email=f"user-{number}@example.com") for number in range(60)]
+    for rows in (people, repositories, users):
+        type(rows[0]).objects.bulk_create(rows)  # type: ignore[attr-defined]
+    TeamMember.objects.bulk_create(TeamMember(team=team, contributor=one) for one in people)
+    TeamRepository.objects.bulk_create(TeamRepository(team=team, repository=one) for one in repositories)
+    TeamAccess.objects.bulk_create(TeamAccess(team=team, user=one) for one in users)
+    Team.objects.bulk_create(Team(name=f"Team {number}", slug=f"team-{number}") for number in range(60))
+    Notification.objects.bulk_create(Notification(user=week.viewer, message="m" * 500) for _ in range(60))
+    for number in range(2, 62):
+        ended = {"state": "dead", "reason": "translator_failed", "finished_at": timezone.now()}
+        make_delivery(number, error="e" * 500, **ended)
+    lists = ("webhooks_delivery", "users_customuser", "teams_team", "activity_repository", "notifications_notification")
+    for name in lists:
+        assert opened(operator, reverse(f"admin:{name}_changelist")) <= LARGEST
+    opened(operator, reverse("admin:teams_team_change", args=[team.pk]))
 
 
 @pytest.mark.proof

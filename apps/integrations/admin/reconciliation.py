@@ -27,7 +27,7 @@ class ReadOnlyInline(TabularInline):  # type: ignore[misc]  # unfold is not type
 
     extra = 0
     tab = True
-    per_page = 50
+    per_page = 25
     can_delete = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
