@@ -95,9 +95,9 @@ def test_a_viewer_sees_jobs_and_cannot_operate(
     sign_in(context, cast.viewer)
     page.goto("/operations/jobs/")
     expect(page.get_by_role("heading", name="acme/api")).to_be_visible()
-    for name in ("Pause", "Cancel", "Load history"):
-        expect(page.get_by_role("button", name=name)).to_have_count(0)
-        expect(page.get_by_role("link", name=name)).to_have_count(0)
+    for change in ("Pause", "Cancel", "Retry"):
+        expect(page.get_by_role("button", name=change)).to_have_count(0)
+    expect(page.get_by_role("link", name="Load history")).to_have_count(0)
     for address in ("deliveries/", "health/", "reconciliation/"):
         page.goto(f"/operations/{address}")
         expect(page.get_by_role("heading", level=1)).to_have_text("Not found")
