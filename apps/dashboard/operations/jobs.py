@@ -202,7 +202,9 @@ def change(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     count = apply(request, Job.objects.filter(pk=job.pk), verb=verb)
     if count is not None:
-        tell(request, f"{title_of(job)}: {CHANGES[verb].done if count else CHANGES[verb].refusal}", is_done=bool(count))
+        add_message(
+            request, f"{title_of(job)}: {CHANGES[verb].done if count else CHANGES[verb].refusal}", is_done=bool(count)
+        )
     return redirect(f"{reverse('jobs')}?{request.GET.urlencode()}")
 
 
@@ -217,7 +219,7 @@ def change_history(request: HttpRequest) -> HttpResponse:
     count = apply(request, Backfill.objects.filter(repository=repository), verb=verb)
     if count is not None:
         words = f"{repository}: {count} backfill{'' if count == 1 else 's'} {CHANGES[verb].done}."
-        tell(request, words, is_done=bool(count))
+        add_message(request, words, is_done=bool(count))
     return redirect(f"{reverse('jobs')}?{request.GET.urlencode()}")
 
 
@@ -238,5 +240,5 @@ def apply(request: HttpRequest, jobs: JobQuerySet[Any], *, verb: str) -> int | N
         return None
 
 
-def tell(request: HttpRequest, words: str, *, is_done: bool) -> None:
+def add_message(request: HttpRequest, words: str, *, is_done: bool) -> None:
     messages.add_message(request, messages.SUCCESS if is_done else messages.WARNING, words)

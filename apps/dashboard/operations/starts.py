@@ -118,7 +118,7 @@ def offered_to(user: Any) -> dict[str, Any]:
 
 
 def say_started(request: HttpRequest, started: StartResult) -> None:
-    """Tell the user what was started."""
+    """Add messages that say what was started."""
     running = started.count - started.new
     already = f"; {running} {'was' if running == 1 else 'were'} already running" if running else ""
     messages.success(request, f"{started.new} backfill{'' if started.new == 1 else 's'} started{already}.")
