@@ -1,6 +1,6 @@
 """The inbox in the admin: search and replay deliveries; bodies are shown on demand, secrets never."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminPasswordWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from apps.activity.models import Repository
 from apps.common.admin import ReadOnlyAdmin, SmallPagesAdmin
@@ -184,17 +184,27 @@ class RefusalAdmin(ReadOnlyAdmin):
     list_filter = ("status", "reason")
 
 
+class SecretMeta:
+    """What both forms of a secret have."""
+
+    model = WebhookSecret
+    fields = ("label", "not_after")
+    labels: ClassVar = {"label": "Name", "not_after": "Stops being accepted at"}
+    help_texts: ClassVar = {"label": "", "not_after": "Empty for no end."}
+    widgets: ClassVar = {"label": UnfoldAdminTextInputWidget()}
+
+
 class WebhookSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
     """Form of a new secret, which is never shown again."""
 
     value = forms.CharField(
+        label="Secret",
         widget=UnfoldAdminPasswordWidget(render_value=False, attrs={"autocomplete": "new-password"}),
         help_text="At least 16 random characters. It is stored encrypted and cannot be shown again.",
     )
 
-    class Meta:
-        model = WebhookSecret
-        fields = ("label", "not_after")
+    class Meta(SecretMeta):
+        pass
 
     def clean_value(self) -> str:
         value: str = self.cleaned_data["value"]
@@ -208,9 +218,8 @@ class WebhookSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not gener
 class StoredSecretForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
     """Form of a stored secret: everything but the secret itself."""
 
-    class Meta:
-        model = WebhookSecret
-        fields = ("label", "not_after")
+    class Meta(SecretMeta):
+        pass
 
 
 @admin.register(WebhookSecret)
