@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from apps.metrics.completeness.gaps import Gap, Missing, Period, Reason, gather_gaps, subtract
-from apps.metrics.completeness.knowledge import Knowledge, TrackedRepository
+from apps.metrics.completeness.knowledge import EPOCH, EVER, Knowledge, TrackedRepository
 from apps.metrics.completeness.providers import is_history_readable
 from apps.metrics.completeness.streams import every_stream, in_order
 
@@ -34,6 +34,15 @@ class Completeness:
         return self.complete_until is not None and now - self.complete_until > STALE_AFTER
 
 
+@dataclass(frozen=True, slots=True)
+class CompleteTime:
+    """The time of which a stream is complete of all repositories but some others."""
+
+    from_at: datetime
+    to_at: datetime
+    others: Sequence[TrackedRepository]
+
+
 @dataclass(frozen=True)
 class Report:
     """The completeness of the same repositories for any choice of streams."""
@@ -41,6 +50,7 @@ class Report:
     knowledge: Knowledge
     _covered: dict[tuple[int, str], list[Period]] = field(default_factory=dict)
     _of_team: dict[tuple[Any, ...], Completeness] = field(default_factory=dict)
+    _complete: dict[str, "CompleteTime"] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> dict[int, str]:
@@ -74,8 +84,10 @@ class Report:
             return self._unverified(reached or repositories, streams=streams)
         until = min(known) if reached else max(known)
         missing: list[Missing] = []
+        for stream in streams:
+            for one in self._incomplete(stream, start_at=start_at, end_at=min(until, end_at)):
+                missing += self._missing(one, stream=stream, start_at=start_at, end_at=min(until, end_at))
         for one in repositories:
-            missing += self._missing(one, streams=streams, start_at=start_at, end_at=min(until, end_at))
             missing += _lost(one, streams=streams, start_at=start_at, end_at=end_at)
         blocked = (one.repository_id for one in repositories if one.blocked_at == until)
         return Completeness(complete_until=until, gaps=gather_gaps(missing), blocked_repository_ids=tuple(blocked))
@@ -112,20 +124,40 @@ class Report:
             found = self._covered[key] = repository.covered(stream, log=self.knowledge.log)
         return found
 
-    def _missing(
-        self, repository: TrackedRepository, *, streams: Collection[str], start_at: datetime | None, end_at: datetime
-    ) -> Iterator[Missing]:
-        """Yield what is missing of the repository up to the end, or up to its loss."""
-        end_at = min(end_at, repository.ends_at)
-        for stream in streams:
-            read_from = repository.begins_at(stream)
-            from_at = _later(start_at or read_from, repository.created_at)
-            if from_at is None or from_at >= end_at:
+    def _incomplete(self, stream: str, *, start_at: datetime | None, end_at: datetime) -> Sequence[TrackedRepository]:
+        """Return the repositories of which some of the time may be missing; most are complete at one look at all."""
+        if stream not in self._complete:
+            self._complete[stream] = self._summarise(stream)
+        complete = self._complete[stream]
+        is_covered = (start_at is None or start_at >= complete.from_at) and end_at <= complete.to_at
+        return complete.others if is_covered else self.knowledge.repositories
+
+    def _summarise(self, stream: str) -> "CompleteTime":
+        from_at, to_at = EPOCH, EVER
+        others: list[TrackedRepository] = []
+        for one in self.knowledge.repositories:
+            covered = one.undisputed(self._cover(one, stream))
+            read_from = one.begins_at(stream)
+            if one.lost_at is not None or len(covered) != 1 or read_from is None or covered[0].from_at > read_from:
+                others.append(one)
                 continue
-            whole = Period(from_at, end_at)
-            for left in subtract(whole, repository.undisputed(self._cover(repository, stream))):
-                reason = Reason.UNREAD if read_from is not None and left.to_at > read_from else Reason.HISTORY
-                yield Missing(reason, left, stream, repository.repository_id)
+            to_at = min(to_at, covered[0].to_at)
+            if one.created_at is None or one.created_at < covered[0].from_at:
+                from_at = max(from_at, covered[0].from_at)
+        return CompleteTime(from_at, to_at, others)
+
+    def _missing(
+        self, repository: TrackedRepository, *, stream: str, start_at: datetime | None, end_at: datetime
+    ) -> Iterator[Missing]:
+        """Yield what is missing of a stream of the repository up to the end, or up to its loss."""
+        end_at = min(end_at, repository.ends_at)
+        read_from = repository.begins_at(stream)
+        from_at = _later(start_at or read_from, repository.created_at)
+        if from_at is None or from_at >= end_at:
+            return
+        for left in subtract(Period(from_at, end_at), repository.undisputed(self._cover(repository, stream))):
+            reason = Reason.UNREAD if read_from is not None and left.to_at > read_from else Reason.HISTORY
+            yield Missing(reason, left, stream, repository.repository_id)
 
     def _unverified(self, repositories: Sequence[TrackedRepository], *, streams: Collection[str]) -> Completeness:
         unread = [(one, stream) for one in repositories for stream in streams if not self._cover(one, stream)]
