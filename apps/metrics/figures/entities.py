@@ -84,7 +84,7 @@ class Entity:
     of a pull request, the environment of a deployment, the workflow of a run; `run_id` the workflow run that it is or
     that deployed.
     `reported_sha` is the commit of a deployment of which GitHub knows nothing; `issue_number` the issue of an incident;
-    `pull_request_id` the key of the pull request that it is or belongs to.
+    `pull_request_id` and `deployment_id` the keys of the pull request that it is or belongs to, and of the deployment.
     """
 
     kind: str
@@ -101,6 +101,7 @@ class Entity:
     reported_sha: str = ""
     issue_number: int | None = None
     pull_request_id: int | None = None
+    deployment_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,11 @@ def _of_pull_request(column: str) -> Subquery:
 def _described(rows: QuerySet[Any], *, ordering: str) -> QuerySet[Any]:
     if hasattr(rows.model, "number"):
         rows = rows.annotate(title=_of_pull_request("title"), pull_request_id=_of_pull_request("pk"))
+    if rows.model is DerivedDeployment:
+        rows = rows.annotate(deployment_id=F("pk"))
+    elif hasattr(rows.model, "failing"):
+        failing = DerivedDeployment.objects.filter(repository_id=OuterRef("repository_id"), name=OuterRef("failing"))
+        rows = rows.annotate(deployment_id=Subquery(failing.values("pk")[:1]))
     if account := _account_field(rows.model):
         logins = Contributor.objects.filter(pk=OuterRef(f"{account}_id")).values("login")[:1]
         rows = rows.annotate(account=Subquery(logins))
@@ -226,6 +232,7 @@ def _entity(row: Any) -> Entity:
         flags=tuple(flag for name, flag in FLAGS[model].items() if getattr(row, name)),
         issue_number=getattr(row, "issue_number", None),
         pull_request_id=getattr(row, "pull_request_id", None),
+        deployment_id=getattr(row, "deployment_id", None),
         reported_sha=row.sha if getattr(row, "source", "") == Kind.REPORTS and hasattr(row, "sha") else "",
     )
 
