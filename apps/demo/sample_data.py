@@ -92,6 +92,9 @@ OUTCOMES = {
 }
 """The outcomes of people's pull requests, each with its share in percent."""
 
+ASSISTED = "Co-authored-by: Copilot <198982749+Copilot@users.noreply.github.com>"
+ASSISTED_EVERY = 4
+
 Opening = Callable[[int], None]
 
 
@@ -143,7 +146,10 @@ class RepositoryPlan:
         self._runs = count(company.first_id + repository.now.id * 10)
 
     def plan(self, start: datetime) -> None:
-        """Plan every working day, and all that follows from it."""
+        """Plan every working day, all that follows from it, and what is not finished at the end."""
+        for days, unfinished in enumerate((self._await_merge, self._await_review, self._fail), start=1):
+            at = at_work(start + SPAN - timedelta(days=2 + days)).replace(hour=OPENS_AT + days, minute=7 * days)
+            self._later(at, partial(unfinished, at))
         for day in range(1, SPAN.days):
             morning = start + timedelta(days=day)
             if morning.weekday() <= FRIDAY:
@@ -174,7 +180,12 @@ class RepositoryPlan:
         author = self.chance.choice(self.company.people)
         title = f"{self.chance.choice(VERBS)} {self.chance.choice(THINGS)}"
         work = PullRequestLife(
-            self.repository, number=number, author=author, title=title, branch=f"{author.login}/{number}"
+            self.repository,
+            number=number,
+            author=author,
+            title=title,
+            branch=f"{author.login}/{number}",
+            body=ASSISTED if number % ASSISTED_EVERY == 0 else "",
         )
         begun = at - timedelta(hours=self.chance.uniform(0.5, 9))
         work.push(begun)
@@ -190,6 +201,31 @@ class RepositoryPlan:
         if is_draft:
             work.ready(ready)
         self._review(work, ready, reviewer=self._someone_but(author))
+
+    def _unfinished(self, at: datetime, number: int, *, title: str) -> tuple[PullRequestLife, Account]:
+        """Plan a pull request that is still open at the end; return it and who is asked to review it."""
+        author, reviewer = self.company.people[number % 2], self.company.people[2]
+        work = PullRequestLife(
+            self.repository, number=number, author=author, title=title, branch=f"{author.login}/{number}"
+        )
+        work.push(at - timedelta(hours=2))
+        work.open(at, additions=64, deletions=12)
+        work.request_review(at + timedelta(minutes=1), of=reviewer)
+        return work, reviewer
+
+    def _await_review(self, at: datetime, number: int) -> None:
+        self._unfinished(at, number, title="Group the search results")
+
+    def _await_merge(self, at: datetime, number: int) -> None:
+        work, reviewer = self._unfinished(at, number, title="Sort invoices by date")
+        work.review(at + timedelta(hours=3), by=reviewer, state="approved")
+
+    def _fail(self, at: datetime, number: int) -> None:
+        work, _ = self._unfinished(at, number, title="Upgrade the mail library")
+        done = at + timedelta(minutes=9)
+        self.repository.run(
+            at, run_id=next(self._runs), by=work.author, finished_at=done, conclusion="failure", of=work
+        )
 
     def _review(self, work: PullRequestLife, ready: datetime, *, reviewer: Account) -> None:
         (outcome,) = self.chance.choices(list(OUTCOMES), weights=list(OUTCOMES.values()))

@@ -214,22 +214,22 @@ def test_no_two_safeties_have_the_same_name() -> None:
     assert len({one.safety for one in MUTATIONS}) == len(MUTATIONS)
 
 
-README = " ".join((Path(__file__).resolve().parents[2] / "README.md").read_text().split())
+OPERATIONS = " ".join((ROOT / "docs" / "operations.md").read_text().split())
 
 
 def named(label: str) -> set[str]:
-    [words] = re.findall(rf"\*\*{label}\*\*[^:]*: ([^.]*)\.", README)
+    [words] = re.findall(rf"\*\*{label}\*\*[^:]*: ([^.]*)\.", OPERATIONS)
     return set(words.split(", "))
 
 
-def test_the_readme_names_the_permissions() -> None:
+def test_the_guide_names_the_permissions() -> None:
     of_repositories = set(PERMISSIONS) - OF_ORGANIZATIONS
     assert named("Repository permissions") == set(listed(of_repositories).split(", "))
     assert named("Organization permissions") == set(listed(OF_ORGANIZATIONS).split(", "))
     assert set(PERMISSIONS.values()) == {"read"}
 
 
-def test_the_readme_names_the_events_that_are_handled() -> None:
+def test_the_guide_names_the_events_that_are_handled() -> None:
     assert named("Events") == set(listed(needed_events()).split(", "))
 
 
