@@ -147,8 +147,8 @@ class RepositoryPlan:
 
     def plan(self, start: datetime) -> None:
         """Plan every working day, all that follows from it, and what is not finished at the end."""
-        for days, unfinished in enumerate((self._await_merge, self._await_review, self._fail), start=1):
-            at = at_work(start + SPAN - timedelta(days=2 + days)).replace(hour=OPENS_AT + days, minute=7 * days)
+        for days, unfinished in enumerate((self._await_review, self._await_merge, self._fail), start=4):
+            at = at_work(start + SPAN - timedelta(days=days)).replace(hour=OPENS_AT + days, minute=7 * days)
             self._later(at, partial(unfinished, at))
         for day in range(1, SPAN.days):
             morning = start + timedelta(days=day)
@@ -202,9 +202,12 @@ class RepositoryPlan:
             work.ready(ready)
         self._review(work, ready, reviewer=self._someone_but(author))
 
-    def _unfinished(self, at: datetime, number: int, *, title: str) -> tuple[PullRequestLife, Account]:
+    def _unfinished(self, at: datetime, number: int) -> tuple[PullRequestLife, Account]:
         """Plan a pull request that is still open at the end; return it and who is asked to review it."""
-        author, reviewer = self.company.people[number % 2], self.company.people[2]
+        place = number + self.repository.now.id  # without chance, so that all else stays as it is
+        people = self.company.people
+        author, reviewer = people[place % len(people)], people[(place + 1) % len(people)]
+        title = f"{VERBS[place % len(VERBS)]} {THINGS[place % len(THINGS)]}"
         work = PullRequestLife(
             self.repository, number=number, author=author, title=title, branch=f"{author.login}/{number}"
         )
@@ -214,14 +217,14 @@ class RepositoryPlan:
         return work, reviewer
 
     def _await_review(self, at: datetime, number: int) -> None:
-        self._unfinished(at, number, title="Group the search results")
+        self._unfinished(at, number)
 
     def _await_merge(self, at: datetime, number: int) -> None:
-        work, reviewer = self._unfinished(at, number, title="Sort invoices by date")
+        work, reviewer = self._unfinished(at, number)
         work.review(at + timedelta(hours=3), by=reviewer, state="approved")
 
     def _fail(self, at: datetime, number: int) -> None:
-        work, _ = self._unfinished(at, number, title="Upgrade the mail library")
+        work, _ = self._unfinished(at, number)
         done = at + timedelta(minutes=9)
         self.repository.run(
             at, run_id=next(self._runs), by=work.author, finished_at=done, conclusion="failure", of=work

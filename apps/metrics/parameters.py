@@ -18,7 +18,7 @@ from apps.common.db import is_id
 from apps.metrics.figures import AI, FIGURES, Asked, Bots, Figure, FigureQuery, Granularity, Hours, Window
 from apps.metrics.figures.dimensions import DIMENSIONS, OF_REPOSITORY, filters_of
 from apps.metrics.figures.entities import ORDERINGS, Listing
-from apps.metrics.figures.query import Account, Attribution
+from apps.metrics.figures.filters import Account, Attribution
 from apps.metrics.figures.registry import VARIANTS
 from apps.metrics.figures.values import figures_for
 from apps.teams.accounts import contributors_of

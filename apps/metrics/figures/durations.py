@@ -7,7 +7,8 @@ from django.db.models import Case, F, FloatField, When
 from django.db.models.functions import Cast, Extract, Greatest, Least
 
 from apps.metrics.figures.expressions import DraftSeconds, WorkingDraftSeconds, WorkingSeconds
-from apps.metrics.figures.query import FigureQuery, Hours
+from apps.metrics.figures.filters import Hours
+from apps.metrics.figures.query import FigureQuery
 from apps.metrics.models.deployments import UNTIL_MERGE
 
 

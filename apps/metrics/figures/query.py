@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import cache, cached_property
 from typing import Any, TypeVar
 
@@ -32,6 +31,7 @@ from apps.metrics.completeness.providers import Pending, find_pending
 from apps.metrics.derivation.deployment_rules import UNCHOSEN
 from apps.metrics.figures.compiled import Parameter, compiled
 from apps.metrics.figures.expressions import AtInstant, Ids, IsAnyOf, IsLikeAny, array_of
+from apps.metrics.figures.filters import AI, Account, Attribution, Bots, Hours
 from apps.metrics.figures.windows import Window
 from apps.metrics.models import DerivedDeployment, DerivedIncident
 from apps.teams.models import DeploymentRule, DeploymentSource, IncidentRule, Team, TeamMember, WorkingCalendar
@@ -41,38 +41,6 @@ Rows = TypeVar("Rows", bound=Model)
 
 AGENT, BOT, HUMAN, NOT_A_MEMBER = "agent", "bot", "human", "not_a_member"
 """Why a row does not count for a team."""
-
-
-class Bots(StrEnum):
-    """The inclusion of bots, or of agents."""
-
-    EXCLUDE = "exclude"
-    INCLUDE = "include"
-    ONLY = "only"
-
-
-class Attribution(StrEnum):
-    """The members of a team whose work counts: those of the time of each event, or those of now."""
-
-    AT_EVENT = "at_event"
-    CURRENT = "current"
-
-
-class AI(StrEnum):
-    """The evidence of a tool that a pull request must have."""
-
-    AUTHORED = "authored"
-    ASSISTED = "assisted"
-    REVIEWED = "reviewed"
-    ANY = "any"
-    NONE = "none"
-
-
-class Hours(StrEnum):
-    """The time that durations count."""
-
-    WALL = "wall"
-    WORKING = "working"
 
 
 SHARED = frozenset({"calendar", "repositories", "memberships", "pending", "report", "is_recalculating"})
@@ -87,14 +55,6 @@ def _like(pattern: str) -> str:
     """Return a pattern with * for any text as one of LIKE."""
     escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return escaped.replace("*", "%")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """An account, by whose rows figures are filtered; without an id, it is known by its login alone."""
-
-    login: str
-    contributor_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

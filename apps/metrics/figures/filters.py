@@ -1,0 +1,44 @@
+"""The filters of figures: whose work counts, and what time."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Bots(StrEnum):
+    """The inclusion of bots, or of agents."""
+
+    EXCLUDE = "exclude"
+    INCLUDE = "include"
+    ONLY = "only"
+
+
+class Attribution(StrEnum):
+    """The members of a team whose work counts: those of the time of each event, or those of now."""
+
+    AT_EVENT = "at_event"
+    CURRENT = "current"
+
+
+class AI(StrEnum):
+    """The evidence of a tool that a pull request must have."""
+
+    AUTHORED = "authored"
+    ASSISTED = "assisted"
+    REVIEWED = "reviewed"
+    ANY = "any"
+    NONE = "none"
+
+
+class Hours(StrEnum):
+    """The time that durations count."""
+
+    WALL = "wall"
+    WORKING = "working"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account, by whose rows figures are filtered; without an id, it is known by its login alone."""
+
+    login: str
+    contributor_id: int | None
