@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.text import slugify
+
 METHODS = ("get", "post", "patch", "put", "delete")
 MOST_DEEP = 4
 
@@ -38,6 +40,11 @@ class Operation:
     parameters: tuple[Mapping[str, Any], ...]
     body: tuple[Property, ...]
     responses: tuple[Response, ...]
+
+    @property
+    def anchor(self) -> str:
+        """Return the id of the operation on the page."""
+        return slugify(f"{self.method} {self.path.replace('/', ' ')}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_POST, require_safe
@@ -21,9 +21,12 @@ NOTES_PER_PAGE = 50
 @require_safe
 @login_required
 def api_description(request: HttpRequest) -> HttpResponse:
-    """Show the OpenAPI description as a page."""
+    """Show every operation of the OpenAPI description, and those of the tag in the URL with all details."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
-    context = {"info": schema["info"], "tags": operations_by_tag(schema), "public_url": settings.PUBLIC_URL}
+    tags, chosen = operations_by_tag(schema), request.GET.get("tag", "")
+    if chosen and chosen not in {tag.name for tag in tags}:
+        raise Http404(f"There is no part {chosen!r}.")
+    context = {"info": schema["info"], "tags": tags, "chosen": chosen, "public_url": settings.PUBLIC_URL}
     return render(request, "dashboard/api.html", context)
 
 

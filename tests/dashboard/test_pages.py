@@ -50,6 +50,11 @@ def test_the_api_page_lists_every_operation(cast: Cast) -> None:
     page = read(signed_in(cast.viewer), "/api/v1/docs/")
     assert page.count('class="operation"') == 56
     assert "/api/v1/teams/{slug}/figures/{key}/entities/" in page
+    tags = re.findall(r'href="\?tag=([\w-]+)#', page)
+    for tag in dict.fromkeys(tags):
+        part = read(signed_in(cast.viewer), f"/api/v1/docs/?tag={tag}")
+        assert part.count("<details") == tags.count(tag)
+        assert len(part) < 150_000
 
 
 @pytest.mark.parametrize(
