@@ -86,7 +86,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 class Subscription(models.Model):
     """A user's choice to be notified of a topic of a team; without a team, of the whole instance (operators)."""
 
-    user = models.ForeignKey(CustomUser, on_delete=models.CASCADE, related_name="subscriptions")
+    user = models.ForeignKey(CustomUser, on_delete=models.CASCADE, db_index=False, related_name="subscriptions")
     team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, blank=True, related_name="subscriptions")
     topic = models.TextField(choices=Topic.choices)
     by_note = models.BooleanField(default=False, help_text="in the dashboard; not for the digest")
@@ -184,7 +184,7 @@ class MailMessage(Job):
 
     KIND: ClassVar = "send_mail"
 
-    user = models.ForeignKey(CustomUser, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(CustomUser, on_delete=models.CASCADE, db_index=False, related_name="+")
     about = models.TextField(help_text="what it is about: of that, a user gets one message")
     team = models.ForeignKey(Team, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
     topic = models.TextField(choices=Topic.choices)
@@ -208,7 +208,7 @@ class WebhookMessage(Job):
 
     KIND: ClassVar = "send_webhook"
 
-    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="messages")
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, db_index=False, related_name="messages")
     about = models.TextField(help_text="what it is about: of that, a channel gets one message")
     event = models.TextField(help_text="such as digest or alert.opened")
     document = models.JSONField(help_text="what is sent, as JSON")

@@ -135,7 +135,7 @@ ROWS: dict[int, tuple[str, ...]] = {
         HERE + "test_row_54_what_strangers_write_is_text_and_nothing_else",
         "tests/webhooks/test_replay.py::test_a_body_is_shown_on_demand_and_escaped",
         "tests/api/test_figures.py::test_csv_holds_the_same_list_and_no_formula",
-        "tests/dashboard/test_pages.py::test_pages_load_nothing_from_elsewhere_and_run_no_scripts",
+        "tests/dashboard/test_pages.py::test_pages_load_nothing_from_elsewhere_and_have_no_inline_script",
     ),
     55: (HERE + "test_row_55_no_address_in_a_payload_is_ever_asked",),
     56: (

@@ -115,6 +115,8 @@ def test_everything_encrypted_is_found() -> None:
         ("WebhookSecret", "encrypted_value"),
         ("AppPrivateKey", "encrypted_pem"),
         ("AppRegistration", "encrypted_client_secret"),
+        ("Channel", "encrypted_secret"),
+        ("Channel", "encrypted_url"),
     }
 
 

@@ -22,6 +22,9 @@ from apps.integrations.reconciliation.schedule import start_for_team
 from apps.jobs.models import Job
 from apps.jobs.registry import kinds, plans
 from apps.monitoring.models import StatusCheck
+from apps.notifications.channels import add_channel
+from apps.notifications.digests import due_since
+from apps.notifications.models import Channel, Topic
 from apps.teams.models import Team
 from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import Delivery, DeliveryBody
@@ -88,7 +91,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> "Sent":
         stderr=subprocess.DEVNULL,
     )
     try:
-        eventually(is_all_sent, within_s=60)
+        eventually(is_all_sent, within_s=240)
     finally:
         beat.terminate()
         beat.wait(30)
@@ -143,8 +146,24 @@ def an_installation_a_log_and_a_pull_request_to_be_read() -> Callable[[], bool]:
     PullRequest.objects.create(
         repository_id=API, number=1, head_sha="1" * 40, updated_at=timezone.now() - timedelta(minutes=1)
     )
-    kinds = {"compare_figures", "find_installations", "list_installation", "refresh_pull_requests", "scan_delivery_log"}
+    kinds = {
+        "compare_figures",
+        "find_alerts",
+        "find_installations",
+        "list_installation",
+        "refresh_pull_requests",
+        "scan_delivery_log",
+    }
     return lambda: set(Job.objects.values_list("kind", flat=True)) == kinds and ("run_jobs", []) in sent_names()
+
+
+def a_digest_that_is_due() -> Callable[[], bool]:
+    """A channel that chose the digest; from Thursday on, it is due when the next week begins."""
+    team = Team.objects.get()
+    channel = add_channel(team, name="#figures", kind="slack", url="https://hooks.example.com/x", topics=[Topic.DIGEST])
+    Channel.objects.filter(pk=channel.pk).update(created_at=timezone.now() - LONG_AGO)
+    is_due = due_since(team, now=timezone.now()) is not None
+    return lambda: Job.objects.filter(kind="write_digest").exists() is is_due
 
 
 def a_night_that_no_beat_saw() -> Callable[[], bool]:
@@ -229,6 +248,7 @@ EFFECTS_OF_PLANS: dict[str, Callable[[], Callable[[], bool]]] = {
     "deliveries": a_delivery_that_nobody_was_notified_of,
     "changes": a_change_that_nobody_was_notified_of,
     "jobs": an_installation_a_log_and_a_pull_request_to_be_read,
+    "open_digests": a_digest_that_is_due,
     "open_due_runs": a_night_that_no_beat_saw,
     "conclude_runs": a_run_whose_repositories_are_through,
 }

@@ -17,7 +17,7 @@ SUFFICIENT = {
     "REDIS_URL": "redis://:password@redis.example.com:6379/0",
 }
 PROJECT = Path(__file__).resolve().parent.parent.parent
-READING = re.compile(r'env\.\w+\(\s*"([A-Z_]+)"')
+READING = re.compile(r'(?:env\.\w+\(\s*|needed_with\(env, )"([A-Z_]+)"')
 SOURCES = [PROJECT / "tformance" / name for name in ("settings.py", "environment.py")]
 OPERATIONS = (PROJECT / "docs" / "operations.md").read_text()
 DOCUMENTED = set(

@@ -166,7 +166,10 @@ class Migration(migrations.Migration):
                 (
                     "user",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
             ],
@@ -214,6 +217,7 @@ class Migration(migrations.Migration):
                 (
                     "user",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="subscriptions",
                         to=settings.AUTH_USER_MODEL,
@@ -249,7 +253,10 @@ class Migration(migrations.Migration):
                 (
                     "channel",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="messages", to="notifications.channel"
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="messages",
+                        to="notifications.channel",
                     ),
                 ),
             ],

@@ -155,7 +155,10 @@ def test_without_credentials_nothing_is_asked_and_nothing_is_an_error(
     github.cache_clear()
     tasks.dispatch()
     tasks.run_jobs.apply()
-    assert set(Job.objects.values_list("kind", flat=True)) == {"compare_figures"}  # which asks nothing of GitHub
+    assert set(Job.objects.values_list("kind", flat=True)) == {
+        "compare_figures",
+        "find_alerts",
+    }  # which asks nothing of GitHub
     assert fake.log == []
     assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
 
