@@ -219,6 +219,7 @@ WAITS: Words = {
     "gone": ("GitHub says that the repository does not exist; retrying.", ""),
     "not_recorded": ("A page could not be stored; retrying.", ""),
     "database": ("The database was briefly unavailable.", ""),
+    "statement_failed": ("A statement failed in the database; retrying with increasing waits.", ""),
     "no_credentials": (
         "The App ID and private key are not configured.",
         "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY_FILE; this continues automatically within 5 minutes.",

@@ -25,6 +25,8 @@ STARTS_AT = timedelta(hours=5)
 REPOSITORIES, KEYS = 20, 100
 """How many repositories are compared in a night, and of each how many entities of a kind."""
 SETTLING_S = 5.0
+MOST_ATTEMPTS = 3
+"""So often may a statement fail, such as for a lock; a worker that crashed is enough."""
 RECALCULATING = timedelta(minutes=10)
 KEPT_FOR = timedelta(days=90)
 DAY = timedelta(days=1)
@@ -40,7 +42,7 @@ def run(job: Job, deadline_s: float) -> None:
     """Compare the repositories of the night that are not compared yet, and put the job off."""
     now = datetime.now(UTC)
     sample = ensure_sample((now - STARTS_AT).date())
-    if job.attempts and sample.waiting:
+    if sample.waiting and (job.was_dropped or job.attempts >= MOST_ATTEMPTS):
         skip_next(sample, job=job)
     while sample.waiting and time.monotonic() < deadline_s:
         if not compare_next(sample, job=job):
@@ -51,7 +53,7 @@ def run(job: Job, deadline_s: float) -> None:
         return
     finish(sample)
     next_night = datetime.combine(sample.night + DAY, datetime.min.time(), UTC) + STARTS_AT
-    job.claim.put_off(after=max(next_night - now, timedelta(0)), reason="", attempts=0)
+    job.claim.put_off(after=max(next_night - now, timedelta(0)), reason="", error="", attempts=0)
 
 
 KIND = JobKind(
@@ -95,7 +97,7 @@ def compare_next(sample: RebuildSample, *, job: Job) -> bool:
 
 
 def skip_next(sample: RebuildSample, *, job: Job) -> None:
-    """Leave out the next repository: a worker crashed while comparing it, or it took too long."""
+    """Leave out the next repository: a worker crashed while comparing it, or it failed too often."""
     [repository_id, *waiting] = sample.waiting
     logger.warning("repository_not_compared", extra={"repository": repository_id})
     with transaction.atomic():

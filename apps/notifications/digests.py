@@ -87,7 +87,7 @@ def run(job: Job, deadline_s: float) -> None:
         job.claim.end(Job.State.DONE, reason="gone")
         return
     if job.attempts >= MOST_ATTEMPTS:
-        job.claim.end(Job.State.FAILED, reason="crashed")
+        job.claim.end(Job.State.FAILED, reason="crashed", error=job.error)
         return
     start = date.fromisoformat(monday)
     week = Window(start=start, end=start + 7 * DAY, time_zone=team.time_zone)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
-from django.db import OperationalError
+from django.db import Error, OperationalError, connection, transaction
 from django.utils import timezone
 
 from apps.jobs import registry, runner, wakeups
@@ -99,8 +99,39 @@ def test_a_database_that_goes_away_leaves_the_job_due_in_a_moment() -> None:
     with pytest.raises(OperationalError):
         runner.run_jobs(task_id="mine", is_redelivered=False)
     job = Job.objects.get()
-    assert (job.state, job.reason) == ("waiting", "database")
+    assert (job.state, job.reason, job.attempts) == ("waiting", "database", 0)
     assert timedelta() < job.not_before - timezone.now() <= timedelta(seconds=5)
+
+
+SLOW = "SET LOCAL statement_timeout = 10; SELECT pg_sleep(5)"
+REPEATED = "INSERT INTO jobs_plantime (name, due_at) VALUES ('a', now()), ('a', now())"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [("SELECT 1 / 0", "22012"), (SLOW, "57014"), (REPEATED, "23505")],
+    ids=["data", "slow", "key"],
+)
+def test_a_statement_that_fails_spends_attempts_and_the_waits_grow(statement: str, code: str) -> None:
+    def fail(job: Job, deadline_s: float) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            job.hold(attempts=0)  # as a job does that advances; it is rolled back
+            cursor.execute(statement)
+
+    register(fail)
+    make("a")
+    waits = []
+    for number in (1, 2, 3):
+        Job.objects.update(not_before=timezone.now())
+        with pytest.raises(Error):
+            runner.run_jobs(task_id="mine", is_redelivered=False)
+        job = Job.objects.get()
+        assert (job.state, job.reason, job.attempts) == ("waiting", "statement_failed", number)
+        assert job.error.startswith(code)
+        waits.append((job.not_before - timezone.now()).total_seconds())
+    assert 3 < waits[0] < 7
+    assert waits[0] * 2 < waits[1] < waits[2] / 2
 
 
 def test_a_worker_that_lost_its_claim_goes_on_with_the_next_job(ran: list[str]) -> None:
