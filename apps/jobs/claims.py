@@ -27,7 +27,7 @@ _IS_UNFINISHED = "j.state IN ('waiting', 'running')"
 _HAS_A_PLACE = """(j.state = 'running' OR (j.state = 'waiting' AND j.reason = 'busy'))
     AND (j.reason = 'busy' OR j.lease_until >= statement_timestamp())"""
 # From one installation of a kind to the next by the index, however many jobs each has. Jobs without an installation
-# are few.
+# are few; of each kind, whose jobs are equally urgent, those are looked at that waited longest.
 _NEXT = f"""
 WITH RECURSIVE lane AS (
     (SELECT j.kind, j.installation_id FROM jobs_job j
@@ -55,8 +55,12 @@ WITH RECURSIVE lane AS (
          ORDER BY j.advanced_at NULLS FIRST, j.id LIMIT greatest(0, known.places - work.taken))
     ) found
     UNION ALL
-    (SELECT j.id, j.priority, j.advanced_at FROM jobs_job j
-     WHERE j.installation_id IS NULL AND j.kind = ANY(%(kinds)s) AND {_IS_UNFINISHED} AND {_IS_DUE} LIMIT 100)
+    SELECT found.* FROM unnest(%(kinds)s::text[]) AS known (kind)
+    CROSS JOIN LATERAL (
+        SELECT j.id, j.priority, j.advanced_at FROM jobs_job j
+        WHERE j.kind = known.kind AND j.installation_id IS NULL AND {_IS_UNFINISHED} AND {_IS_DUE}
+        ORDER BY j.advanced_at NULLS FIRST, j.id LIMIT 100
+    ) found
 )"""  # noqa: S608  put together of constants
 _CLAIM = """
 UPDATE jobs_job j

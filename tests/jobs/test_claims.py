@@ -10,9 +10,10 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.jobs import claims
+from apps.jobs import claims, registry
 from apps.jobs.claims import claim, claim_next
 from apps.jobs.models import LEASE, ClaimLostError, Job
+from apps.jobs.registry import JobKind
 from tests.fake_github.using import ACME, BETA
 from tests.integrations.backfill.workers import side_by_side
 from tests.jobs.conftest import LIST, READ
@@ -133,6 +134,19 @@ def test_a_job_without_an_installation_and_one_by_name_are_claimed_too() -> None
     assert found is not None
     assert claimed() == ["the App's own"]
     assert claim(0, task_id="mine") is None
+
+
+def test_of_many_jobs_without_an_installation_the_urgent_and_the_oldest_come_first() -> None:
+    registry.register(JobKind(name="write", priority=0, run=lambda job, deadline_s: None))  # the last by its name
+    now = timezone.now()
+    # Neither the first nor the last hundred, in whatever order the table is read.
+    waiting = [
+        Job(kind=READ, key=str(number), priority=2, advanced_at=now - min(number, 301 - number) * MINUTE)
+        for number in range(300)
+    ]
+    waiting.insert(150, Job(kind="write", key="urgent", priority=0, advanced_at=now))
+    Job.objects.bulk_create(waiting)
+    assert claimed(2) == ["urgent", "150"]
 
 
 def test_a_job_that_a_worker_holds_is_left_to_it() -> None:
