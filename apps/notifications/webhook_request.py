@@ -14,6 +14,7 @@ import requests
 from django.conf import settings
 from requests_hardened import Config, HTTPSession
 from requests_hardened.ip_filter import InvalidIPAddress
+from urllib3.exceptions import HTTPError
 
 CONNECT_S, READ_S = 3.0, 8.0
 LONGEST_ANSWER = 2048
@@ -88,10 +89,13 @@ def _send_no_login(request: requests.PreparedRequest) -> requests.PreparedReques
 
 
 def _beginning_of(answer: requests.Response) -> str:
-    """Return the first bytes of the body as text; the rest is not read."""
+    """Return the first bytes of the body as text, as far as it comes; the rest is not read."""
     found, deadline_s = b"", time.monotonic() + LONGEST_ANSWER_S
     while len(found) < LONGEST_ANSWER and time.monotonic() < deadline_s:
-        part = answer.raw.read1(LONGEST_ANSWER - len(found))
+        try:
+            part = answer.raw.read1(LONGEST_ANSWER - len(found))
+        except HTTPError:  # it stalls or breaks off; the status, which says what became of the message, is known
+            break
         if not part:
             break
         found += part

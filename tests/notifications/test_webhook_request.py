@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -127,6 +128,28 @@ def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
 def test_only_the_beginning_of_an_answer_is_read(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook_request, "LONGEST_ANSWER", 1)
     assert post(f"{receiver.url}/hook", b"{}", headers={}).body == "o"
+
+
+@pytest.mark.parametrize("is_kept_open", [True, False], ids=["stalls", "breaks off"])
+@pytest.mark.parametrize(
+    "begun",
+    [b"Content-Length: 9\r\n\r\nok", b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"],
+    ids=["plain", "chunked"],
+)
+def test_an_answer_whose_body_does_not_end_is_one(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, begun: bytes, is_kept_open: bool
+) -> None:
+    monkeypatch.setattr(webhook_request, "READ_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        origin = f"http://127.0.0.1:{server.getsockname()[1]}"
+        settings.OUTGOING_WEBHOOK_ORIGINS = [origin]
+        answer = pool.submit(post, f"{origin}/", b"{}", headers={})
+        with server.accept()[0] as accepted:
+            accepted.recv(65536)
+            accepted.sendall(b"HTTP/1.1 200 OK\r\n" + begun)
+            if not is_kept_open:
+                accepted.shutdown(socket.SHUT_WR)
+            assert (answer.result().status, answer.result().body) == (200, "ok")
 
 
 def test_a_receiver_that_is_not_there_is_said_to_be_unreachable_without_its_address(settings: Any) -> None:
