@@ -4,14 +4,18 @@ import re
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 
+from apps.jobs import wakeups
 from apps.notifications import tasks
 from apps.users.models import CustomUser
+from tests.webhooks.proxies import refused_port
 
 pytestmark = pytest.mark.django_db
+SEND = wakeups.send
 NO_MAIL = "django.core.mail.backends.dummy.EmailBackend"
 FORGOTTEN = "/accounts/password/reset/"
 NEW = {"password1": "five quiet boats", "password2": "five quiet boats"}
@@ -70,6 +74,17 @@ def test_the_answer_does_not_say_who_has_an_account(sent: list[list[Any]]) -> No
     strip = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
     assert strip.sub("", known.content.decode()) == strip.sub("", unknown.content.decode())
     assert [len(sent), len(mail.outbox)] == [2, 1]
+
+
+def test_no_link_is_promised_where_no_worker_can_be_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.dashboard.password_reset.wakeups.send", SEND)
+    monkeypatch.setattr(current_app.conf, "broker_write_url", f"redis://127.0.0.1:{refused_port()}/0")
+    answers = [ask("ana@acme.example"), ask("nobody@acme.example")]
+    pages = [re.sub('value="[^"]*"', "", answer.content.decode()) for answer in answers]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert "No mail can be sent just now." in pages[0]
+    assert "on its way" not in pages[0]
+    assert pages[0] == pages[1]
 
 
 def test_the_queue_holds_no_link(sent: list[list[Any]], ana: CustomUser) -> None:
