@@ -45,7 +45,7 @@ def run(job: Job, deadline_s: float) -> None:
         return
     try:
         mail_of(message).send()
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, ValueError) as error:
         _put_off_after(error, job=job)
     except SoftTimeLimitExceeded:
         connection.close()
@@ -73,7 +73,7 @@ def mail_of(message: MailMessage) -> EmailMultiAlternatives:
     """Return the e-mail, with a link that unsubscribes its recipient (RFC 8058)."""
     url = unsubscribe_url(message.user, message.team, Topic(message.topic))
     mail = EmailMultiAlternatives(
-        message.subject,
+        " ".join(message.subject.split()),  # names may hold newlines, which no header may
         f"{message.text.rstrip()}\n\nUnsubscribe: {url}\n",
         to=[message.user.email],
         headers={
@@ -92,15 +92,18 @@ def _put_off_after(error: Exception, *, job: Job) -> None:
     """Put the job off, each time for longer; it fails for good after the last attempt, or if the server says so."""
     words = f"{type(error).__name__}: {error}"[:500]
     logger.warning("mail_not_sent", extra={"job": job.pk, "error": type(error).__name__})
-    if job.attempts + 1 >= MOST_ATTEMPTS or _is_permanent(error):
+    if job.attempts + 1 >= MOST_ATTEMPTS or is_permanent(error):
         job.claim.end(Job.State.FAILED, reason="unsent", error=words)
         return
     wait_s = BACKOFF.wait_s(job.attempts, chance=random.random())  # noqa: S311  spreads waits, guards nothing
     job.claim.put_off(after=timedelta(seconds=wait_s), reason="unsent", error=words, attempts=job.attempts + 1)
 
 
-def _is_permanent(error: Exception) -> bool:
+def is_permanent(error: Exception) -> bool:
+    """Return whether the same mail would fail again: the server said so, or it is none, such as for its address."""
     match error:
+        case ValueError():
+            return True
         case smtplib.SMTPRecipientsRefused():
             return all(code in PERMANENT for code, _ in error.recipients.values())
         case smtplib.SMTPAuthenticationError():

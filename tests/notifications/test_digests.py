@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core import mail
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import DataError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -24,6 +24,7 @@ from apps.notifications.digests import about_of, message_of, open_digests
 from apps.notifications.mail import unsubscribe_url
 from apps.notifications.models import MailMessage, Notification, Subscription, Topic, WebhookMessage
 from apps.teams.models import Team
+from apps.users.models import CustomUser
 from tests.api.conftest import Cast, PullRequestSteps, record_at_once
 from tests.notifications.conftest import make_channel, subscribe, work
 from tests.notifications.receiver import MailServer, Receiver
@@ -147,6 +148,41 @@ def test_a_mail_server_that_is_away_is_tried_again(week: Cast, mail_server: Mail
     Job.objects.filter(pk=message.pk).update(not_before=timezone.now())
     work()
     assert len(mail_server.letters) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_digest_whose_statements_fail_fails_in_the_end(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: Any, **__: Any) -> None:
+        connection.cursor().execute("SELECT 1 / 0")
+
+    subscribe(cast, "viewer")
+    open_digests(MONDAY)
+    monkeypatch.setattr(digests, "read_digest", read)
+    for _ in range(digests.MOST_ATTEMPTS):
+        with pytest.raises(DataError):
+            work()
+        Job.objects.update(not_before=timezone.now())
+    work()
+    job = Job.objects.get()
+    assert (job.state, job.reason, job.error[:5]) == ("failed", "crashed", "22012")
+
+
+def test_a_newline_in_a_name_is_a_space_in_the_subject(cast: Cast, mail_server: MailServer) -> None:
+    subscribe(cast, "viewer")
+    Team.objects.filter(slug="acme").update(name="Ac\r\nme")
+    open_digests(MONDAY)
+    work()
+    [letter] = mail_server.letters
+    assert letter["Subject"].startswith("Ac me: ")
+
+
+def test_a_mail_that_is_none_is_not_tried_again(cast: Cast, mail_server: MailServer) -> None:
+    subscribe(cast, "viewer")
+    CustomUser.objects.filter(pk=cast.viewer.pk).update(email="viewer\n@example.com")
+    open_digests(MONDAY)
+    work()
+    message = MailMessage.objects.get()
+    assert (message.state, message.reason, mail_server.letters) == ("failed", "unsent", [])
 
 
 def test_a_team_without_data_says_so_in_a_clear_line(cast: Cast, mail_server: MailServer) -> None:
