@@ -10,6 +10,7 @@ from celery import shared_task
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
 
+from apps.notifications.mail import is_permanent
 from apps.notifications.models import Notification
 from apps.users.models import CustomUser
 
@@ -40,9 +41,22 @@ def send_notification(user_id: int, message: str) -> int | None:
     return Notification.objects.create(user=user, message=message).pk if user else None
 
 
+REFUSALS = (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError)
+
+
+class PutOffError(Exception):
+    """The mail server did not take the mail, and says that it may later."""
+
+
 @shared_task(
     ignore_result=True,
-    autoretry_for=(smtplib.SMTPServerDisconnected, smtplib.SMTPConnectError, ConnectionError, TimeoutError),
+    autoretry_for=(
+        smtplib.SMTPServerDisconnected,
+        smtplib.SMTPConnectError,
+        ConnectionError,
+        TimeoutError,
+        PutOffError,
+    ),
     retry_backoff=5,
     retry_backoff_max=60,
     retry_jitter=True,
@@ -51,7 +65,12 @@ def send_notification(user_id: int, message: str) -> int | None:
 def send_email(user_id: int, template: str, context: dict[str, Any]) -> bool:
     """Send the user an e-mail rendered from a template; return whether the server accepted it."""
     user = _recipient(user_id)
-    return user is not None and send_rendered(user=user, template=template, context=context)
+    try:
+        return user is not None and send_rendered(user=user, template=template, context=context)
+    except REFUSALS as error:
+        if is_permanent(error):
+            raise
+        raise PutOffError(type(error).__name__) from error
 
 
 def _recipient(user_id: int) -> CustomUser | None:

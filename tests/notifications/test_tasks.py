@@ -10,6 +10,7 @@ import pytest
 from django.core import mail
 from django.template import TemplateDoesNotExist
 
+from apps.notifications import tasks
 from apps.notifications.models import Notification
 from apps.notifications.tasks import send_email, send_notification
 from apps.users.models import CustomUser
@@ -85,6 +86,36 @@ def test_an_email_that_no_mail_server_takes_fails_in_the_end(ana: CustomUser, ma
     with pytest.raises(smtplib.SMTPServerDisconnected):
         send_email.apply(args=[ana.pk, "message", {"message": "Hello"}]).get()
     assert mail_server.connections == 1 + send_email.max_retries
+
+
+TEMPORARY = (
+    smtplib.SMTPRecipientsRefused({"ana@example.com": (450, b"Greylisted")}),
+    smtplib.SMTPSenderRefused(451, b"Later", "tformance@example.com"),
+    smtplib.SMTPDataError(452, b"Full"),
+)
+FINAL = (
+    smtplib.SMTPRecipientsRefused({"ana@example.com": (550, b"Unknown")}),
+    smtplib.SMTPSenderRefused(553, b"Not you", "tformance@example.com"),
+    smtplib.SMTPDataError(554, b"Spam"),
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_sent"), [*((error, True) for error in TEMPORARY), *((error, False) for error in FINAL)], ids=repr
+)
+def test_an_email_is_sent_again_when_the_mail_server_asks_to_wait(
+    ana: CustomUser, monkeypatch: pytest.MonkeyPatch, error: Exception, is_sent: bool
+) -> None:
+    refusals = [error]
+
+    def send(*_: Any, **__: Any) -> bool:
+        if refusals:
+            raise refusals.pop()
+        return True
+
+    monkeypatch.setattr(tasks, "send_rendered", send)
+    result = send_email.apply(args=[ana.pk, "message", {"message": "Hello"}])
+    assert (result.get() if is_sent else result.result) == (True if is_sent else error)
 
 
 @pytest.mark.parametrize(("template", "error"), [("../message", ValueError), ("unknown", TemplateDoesNotExist)])
