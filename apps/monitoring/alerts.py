@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -47,7 +47,7 @@ def run(job: Job, deadline_s: float) -> None:
     """Look at each team that chose an alert, and at the instance, and put the job off; the cursor is the last team."""
     is_skipping = job.attempts >= MOST_ATTEMPTS
     for name, team in _after(job.cursor):
-        if is_skipping:  # its worker died each time: the others must not wait for it
+        if is_skipping:  # it failed each time: the others must not wait for it
             logger.warning("alerts_not_found", extra={"team": name})
             job.hold(cursor=name, attempts=0)
             is_skipping = False
@@ -58,7 +58,7 @@ def run(job: Job, deadline_s: float) -> None:
         if time.monotonic() > deadline_s:
             job.claim.put_off(after=timedelta(0), reason="")
             return
-    job.claim.put_off(after=EVERY, reason="", cursor="", attempts=0)
+    job.claim.put_off(after=EVERY, reason="", error="", cursor="", attempts=0)
 
 
 KIND = JobKind(name="find_alerts", priority=2, run=run, plan=plan, recurs=True)
@@ -73,8 +73,9 @@ def _after(cursor: str) -> Iterator[tuple[str, Team | None]]:
     has_subscription = Exists(Subscription.objects.filter(team=own, topic__in=ALERTS))
     has_channel = Exists(Channel.objects.filter(team=own, topics__overlap=[*ALERTS]))
     is_alerted = Exists(Alert.objects.filter(team=own, over_at=None))
-    teams = Team.objects.filter(has_subscription | has_channel | is_alerted, pk__gt=after).order_by("pk")
-    for team in teams:
+    # Of a team that is not approved any more, what is open ends without a word.
+    is_followed = Q(has_subscription | has_channel, is_approved=True)
+    for team in Team.objects.filter(is_followed | Q(is_alerted), pk__gt=after).order_by("pk"):
         yield str(team.pk), team
 
 

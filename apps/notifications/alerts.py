@@ -37,7 +37,12 @@ def settle(team: Team | None, topic: Topic, found: Mapping[str, str]) -> int:
 
 
 def chosen_topics(team: Team | None) -> set[Topic]:
-    """Return the alerts that anybody or any channel of the team, or of the instance, chose."""
+    """Return the alerts that anybody or any channel of the team, or of the instance, chose.
+
+    Nothing is said of a team that is not approved.
+    """
+    if team is not None and not team.is_approved:
+        return set()
     own = Subscription.objects.filter(Q(by_note=True) | Q(by_mail=True), topic__in=ALERTS).entitled(team)
     found = set(own.values_list("topic", flat=True))
     for topics in Channel.objects.filter(team=team).values_list("topics", flat=True):

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
+from django.db import transaction
 from django.urls import reverse
 
 from apps.notifications.models import (
@@ -19,6 +20,7 @@ from apps.notifications.models import (
 from apps.teams.models import Team
 
 PRIORITY = 1
+TEST = "test"
 LONGEST_HEADER, LONGEST_SECTION, MOST_SECTIONS = 150, 2900, 40
 """The limits of Slack's blocks."""
 
@@ -43,7 +45,12 @@ class Message:
 
 
 def queue(message: Message, *, about: str) -> int:
-    """Have the message sent to all who chose its topic, once for each `about`; return how many jobs are new."""
+    """Have the message sent to all who chose its topic, once for each `about`; return how many jobs are new.
+
+    Nothing is sent of a team that is not approved, or not any more.
+    """
+    if message.team is not None and not Team.objects.filter(pk=message.team.pk, is_approved=True).exists():
+        return 0
     chosen = Subscription.objects.filter(topic=message.topic).entitled(message.team).select_related("user")
     subscriptions = list(chosen)
     count = sum(queue_mail(message, one, about=about) for one in subscriptions if one.by_mail and one.user.email)
@@ -117,6 +124,15 @@ def page_url(name: str, *args: Any, query: str = "") -> str:
     return f"{settings.PUBLIC_URL}{reverse(name, args=args)}{f'?{query}' if query else ''}"
 
 
+def queue_test(channel: Channel) -> bool:
+    """Have a test sent to the channel, unless one is unfinished; return whether."""
+    with transaction.atomic():
+        Channel.objects.select_for_update(no_key=True).get(pk=channel.pk)  # two clicks at once are one test
+        if WebhookMessage.objects.unfinished().filter(channel=channel, event=TEST).exists():
+            return False
+        return queue_webhook(sample_message(channel), channel, about=f"test {uuid4()}")
+
+
 def sample_message(channel: Channel) -> Message:
     """Return the message that the test button sends."""
     about = f"of {channel.team.name}" if channel.team else "of this instance"
@@ -124,7 +140,7 @@ def sample_message(channel: Channel) -> Message:
     url = page_url("team-notifications", channel.team.slug) if channel.team else page_url("notifications")
     return Message(
         topic=Topic.DIGEST,
-        event="test",
+        event=TEST,
         team=channel.team,
         subject="tformance: test message",
         text=text,

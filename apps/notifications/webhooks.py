@@ -41,10 +41,14 @@ USER_AGENT = "tformance (+https://github.com/)"
 
 def run(job: Job, deadline_s: float) -> None:
     """Send the message of a claimed job, and end the job or put it off."""
-    message = WebhookMessage.objects.select_related("channel").get(pk=job.pk)
+    message = WebhookMessage.objects.select_related("channel__team").get(pk=job.pk)
     job.hold(started_at=Now())
     if job.attempts >= MOST_ATTEMPTS:
         _end(job, reason="crashed", error="")
+        return
+    team = message.channel.team
+    if team is not None and not team.is_approved:
+        job.claim.end(Job.State.CANCELLED, reason="not_approved", error="The team is not approved any more.")
         return
     try:
         answer = send(message)

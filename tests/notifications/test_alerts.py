@@ -4,14 +4,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import DataError, connection
 from django.utils import timezone
 
 from apps.activity.models import PullRequest
 from apps.jobs.models import Job
 from apps.monitoring import alerts as monitoring
-from apps.monitoring.alerts import find_failed_nights, find_silence, find_stuck, settle_all
+from apps.monitoring.alerts import FINDERS, find_failed_nights, find_silence, find_stuck, settle_all
 from apps.notifications.alerts import settle
-from apps.notifications.models import Alert, AlertThreshold, MailMessage, Notification, Subscription, Topic
+from apps.notifications.models import Alert, AlertThreshold, Channel, MailMessage, Notification, Subscription, Topic
 from apps.teams.models import Team
 from apps.webhooks.models import Delivery
 from tests.api.conftest import SECRETS, Cast, PullRequestSteps, make_delivery, record_at_once
@@ -161,3 +162,53 @@ def test_a_team_at_which_each_worker_dies_does_not_keep_the_others_waiting(cast:
     Job.objects.update(cursor="instance", attempts=monitoring.MOST_ATTEMPTS)
     work()
     assert [alert.team_id != first for alert in Alert.objects.all()] == [True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_team_whose_statements_fail_does_not_keep_the_others_waiting(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = sorted((cast.teams["acme"], cast.teams["umbrella"]), key=lambda team: team.pk)
+    for team in (first, second):
+        Subscription.choose(cast.operator, team, Topic.FAILED_NIGHTS, by_note=True, by_mail=False)
+
+    def find(team: Team | None) -> dict[str, str]:
+        if team == first:
+            connection.cursor().execute("SELECT 1 / 0")
+        return FAILED
+
+    monkeypatch.setitem(FINDERS, Topic.FAILED_NIGHTS, find)
+    monitoring.plan()
+    for _ in range(monitoring.MOST_ATTEMPTS):
+        with pytest.raises(DataError):
+            work()
+        Job.objects.update(not_before=timezone.now())
+    work()
+    assert [alert.team for alert in Alert.objects.all()] == [second]
+    assert (Job.objects.get().attempts, Job.objects.get().error) == (0, "")
+
+
+def test_nothing_is_said_of_a_team_that_is_not_approved_any_more(
+    cast: Cast, receiver: Receiver, mailoutbox: list[Any]
+) -> None:
+    subscribe(cast, "operator", Topic.FAILED_NIGHTS, by_note=True)
+    make_channel(cast, receiver, "signed", Topic.FAILED_NIGHTS)
+    Team.objects.filter(slug="acme").note_sync(last_sync_status="failed", last_sync_error="no answer")
+    Team.objects.filter(slug="acme").update(is_approved=False)
+    monitoring.plan()
+    work()
+    assert settle(cast.teams["acme"], Topic.FAILED_NIGHTS, FAILED) == 1, "as if it was approved a moment ago"
+    work()
+    assert (receiver.bodies, mailoutbox, Notification.objects.count()) == ([], [], 0)
+    Job.objects.update(not_before=timezone.now())
+    work()
+    assert not Alert.objects.filter(over_at=None).exists(), "it ends without a word"
+    assert (receiver.bodies, mailoutbox) == ([], [])
+
+
+def test_a_webhook_of_the_instance_needs_no_team(cast: Cast, receiver: Receiver) -> None:
+    make_channel(cast, receiver, "signed", Topic.SILENCE)
+    Channel.objects.update(team=None)
+    settle(None, Topic.SILENCE, FAILED)
+    work()
+    assert [document["team"] for document in receiver.documents] == [None]

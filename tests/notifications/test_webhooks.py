@@ -15,6 +15,7 @@ from apps.jobs.models import Job
 from apps.notifications import webhooks
 from apps.notifications.messages import queue_webhook, sample_message
 from apps.notifications.models import Channel, Topic, WebhookMessage
+from apps.teams.models import Team
 from tests.api.conftest import Cast
 from tests.notifications.conftest import make_channel, work
 from tests.notifications.receiver import Receiver
@@ -86,6 +87,16 @@ def test_a_message_that_is_refused_is_not_sent_again(cast: Cast, receiver: Recei
     message = send_test(make_channel(cast, receiver))
     assert (message.state, message.status) == ("failed", status)
     assert words in message.error
+
+
+def test_what_waits_is_not_sent_once_its_team_is_not_approved_any_more(cast: Cast, receiver: Receiver) -> None:
+    receiver.answers = [(503, {})]
+    channel = make_channel(cast, receiver)
+    send_test(channel)
+    Team.objects.filter(slug="acme").update(is_approved=False)
+    wait_for_next_attempt()
+    message = WebhookMessage.objects.get()
+    assert (message.state, message.reason, len(receiver.bodies)) == ("cancelled", "not_approved", 1)
 
 
 def test_a_message_that_nobody_takes_fails_in_the_end(cast: Cast, receiver: Receiver) -> None:
