@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from django import forms
 from django.contrib import messages
@@ -19,7 +18,7 @@ from apps.jobs.models import Job
 from apps.jobs.wakeups import enqueue_jobs
 from apps.notifications.alerts import open_alerts
 from apps.notifications.channels import ChannelError, add_channel
-from apps.notifications.messages import queue_webhook, sample_message
+from apps.notifications.messages import queue_test
 from apps.notifications.models import (
     ALERTS_OF_OPERATORS,
     AlertThreshold,
@@ -231,6 +230,15 @@ def _problems(form: forms.Form) -> Iterator[str]:
         yield from (f"{name.capitalize()}: {error}" for error in errors)
 
 
+def _send_test(request: HttpRequest, channel: Channel) -> None:
+    """Send a test, unless the last one has no result yet: each is tried for hours."""
+    if not queue_test(channel):
+        messages.error(request, f"The last test to {channel.name} is not finished. Wait for its result.")
+        return
+    enqueue_jobs()
+    messages.info(request, f"A test is being sent to {channel.name}. Its result appears here.")
+
+
 @require_POST
 @login_required
 def change(request: HttpRequest, pk: int) -> HttpResponse:
@@ -242,9 +250,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     _team_to_lead(request, channel.team.slug if channel.team else "")
     match request.POST.get("change"):
         case "test":
-            queue_webhook(sample_message(channel), channel, about=f"test {uuid4()}")
-            enqueue_jobs()
-            messages.info(request, f"A test is being sent to {channel.name}. Its result appears here.")
+            _send_test(request, channel)
         case "topics":
             channel.topics = [topic for topic in topics_of(channel.team) if topic in request.POST.getlist("topics")]
             channel.save(update_fields=["topics"])

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -194,6 +195,20 @@ def test_a_test_is_sent_and_its_result_shown(cast: Cast, receiver: Receiver) -> 
     assert WebhookMessage.objects.count() == 2
 
 
+def test_one_test_at_a_time_is_sent(cast: Cast, receiver: Receiver) -> None:
+    channel = make_channel(cast, receiver)
+    change = f"/notifications/channels/{channel.pk}/"
+    receiver.answers = [(503, {})]
+    post(cast.admin, change, change="test")
+    refused = "The last test to #figures is not finished. Wait for its result."
+    assert refused in post(cast.admin, change, change="test").content.decode()
+    runner.run_jobs(task_id="test", is_redelivered=False)
+    assert refused in post(cast.admin, change, change="test").content.decode(), "it is tried again"
+    with pytest.raises(CommandError, match="not finished"):
+        call_command("notify", "acme", "--test", str(channel.pk))
+    assert (WebhookMessage.objects.count(), len(receiver.bodies)) == (1, 1)
+
+
 def test_a_webhook_is_changed_and_removed_by_those_who_lead_its_team(cast: Cast, receiver: Receiver) -> None:
     channel = make_channel(cast, receiver)
     change = f"/notifications/channels/{channel.pk}/"
@@ -234,8 +249,6 @@ def test_operators_choose_alerts_of_the_instance_and_others_see_their_teams(cast
 
 
 def test_the_commands_do_what_the_page_does(cast: Cast, receiver: Receiver, capsys: Any) -> None:
-    from django.core.management import CommandError, call_command  # noqa: PLC0415
-
     call_command("notify", "acme", "--user", "viewer", "--topic", "digest", "--mail")
     call_command("notify", "acme", "--add", "slack", f"{receiver.url}/x", "--name", "chat", "--topic", "digest")
     channel = Channel.objects.get()

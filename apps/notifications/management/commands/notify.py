@@ -1,14 +1,13 @@
 """The command `notify`: who is notified of what, and the webhooks of a team or of the instance."""
 
 from typing import Any
-from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.common.command_help import Help
 from apps.metrics.management.commands.figures import find_team
 from apps.notifications.channels import ChannelError, add_channel
-from apps.notifications.messages import queue_webhook, sample_message
+from apps.notifications.messages import queue_test
 from apps.notifications.models import AlertThreshold, Channel, Subscription, Topic, WebhookMessage
 from apps.teams.models import Team
 from apps.users.models import CustomUser
@@ -55,7 +54,8 @@ class Command(BaseCommand):
             self._add(team, options)
         elif options["test"]:
             channel = self._channel(team, options["test"])
-            queue_webhook(sample_message(channel), channel, about=f"test {uuid4()}")
+            if not queue_test(channel):
+                raise CommandError(f"The last test to {channel} is not finished. Wait for its result.")
             self.stdout.write(f"A test is being sent to {channel}.")
         elif options["remove"]:
             self._channel(team, options["remove"]).delete()
