@@ -362,6 +362,14 @@ class WebhookSecret(models.Model):
     encrypted_value = models.BinaryField()
     created_at = models.DateTimeField(db_default=Now())
     not_after = models.DateTimeField(null=True, blank=True, help_text="stops being accepted at this time")
+    handed_over_at = models.DateTimeField(
+        null=True, blank=True, help_text="when GitHub was last asked to sign with it, unless it surely refused"
+    )
+    proven_at = models.DateTimeField(null=True, blank=True, help_text="when it first signed a delivery")
+    signed_at = models.DateTimeField(null=True, blank=True, help_text="when it last signed one, to a few seconds")
+    finished_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the rotation to it ended: secrets that stayed then do not reopen it"
+    )
 
     objects = WebhookSecretQuerySet.as_manager()
 

@@ -15,7 +15,8 @@ from functools import lru_cache
 from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from apps.common import db
@@ -66,6 +67,9 @@ def find_signing_secret(body: bytes, *, header: str, secrets: Sequence[SigningSe
 
 REREAD_AFTER_S = 4.0
 LONGEST_WAIT_S = 2.0
+NOTED_EVERY_S = 10.0
+"""A secret's row says when it last signed a delivery, so often in each process."""
+LONGEST_NOTE_S = 1.0
 logger = logging.getLogger(__name__)
 
 
@@ -78,6 +82,7 @@ class _Cache:
 _NEVER_READ = _Cache(secrets=(), expires_at_s=0.0)
 _cache = _NEVER_READ
 _reread_lock = threading.Lock()
+_next_note_s: dict[str, float] = {}
 
 
 def active_secrets() -> Sequence[SigningSecret]:
@@ -91,6 +96,26 @@ def forget_secrets() -> None:
     """Read the stored secrets again at the next delivery."""
     global _cache  # noqa: PLW0603  one cache per process
     _cache = _NEVER_READ
+    _next_note_s.clear()
+
+
+def note_signature(secret: SigningSecret) -> None:
+    """Store on a secret's row that it signed a delivery, every few seconds; never fails, waits a second at most.
+
+    The rows of deliveries cannot tell it for ever: a redelivery signed with another secret replaces the signer.
+    """
+    now_s = time.monotonic()
+    is_stored = any(each.name == secret.name for each in _cache.secrets)
+    if not is_stored or now_s < _next_note_s.get(secret.name, 0.0):
+        return
+    _next_note_s[secret.name] = now_s + NOTED_EVERY_S
+    try:
+        with db.limit(seconds=LONGEST_NOTE_S):
+            WebhookSecret.objects.filter(slot=secret.name).update(
+                signed_at=Now(), proven_at=Coalesce("proven_at", Now())
+            )
+    except DatabaseError:
+        logger.warning("webhook_signature_not_noted", extra={"slot": secret.name})
 
 
 def store_secret(value: str, *, label: str) -> WebhookSecret:

@@ -35,6 +35,7 @@ from apps.webhooks.signature import (
     find_signing_secret,
     is_of_host,
     is_signature,
+    note_signature,
     stored_headers,
 )
 
@@ -207,6 +208,7 @@ class DeliveryView(APIView):
         hook, signed = cast(GitHubHook, request.user), cast(SignedBody, request.auth)
         receipt = intake.receive(hook, signed.content, signed_by=signed.secret.name)
         intake.note_outcome(is_stored=True)
+        note_signature(signed.secret)
         return Response({"delivery": receipt.key, "outcome": receipt.outcome.value}, status=status.HTTP_202_ACCEPTED)
 
     def handle_exception(self, exc: Exception) -> Response:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.activity.models import Installation
 from apps.dashboard.setup import app_registration
+from apps.github import secret_rotation
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import store_private_key
 from apps.github.models import AppRegistration
@@ -18,7 +19,8 @@ from apps.monitoring import setup_checklist
 from apps.monitoring.doctor import github as doctor
 from apps.monitoring.setup_checklist import State, Step, checklist
 from apps.users.models import CustomUser
-from apps.webhooks.models import Refusal
+from apps.webhooks.models import Refusal, WebhookSecret
+from apps.webhooks.signature import store_secret
 from tests.api.conftest import Cast, make_delivery
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault, below
@@ -237,6 +239,28 @@ class TestChecklist:
         Installation.objects.create(github_id=7, account=week.teams["acme"].account)
         with django_assert_max_num_queries(12):
             assert operator.get("/setup/").status_code == 200
+
+    def test_a_secret_that_github_was_asked_to_use_is_not_cancelled_by_one_click(self, operator: Client) -> None:
+        new = secret_rotation.begin().row
+        assert 'value="cancel"' in text(operator.get("/setup/"))
+        WebhookSecret.objects.filter(pk=new.pk).update(handed_over_at=timezone.now())
+        page = text(operator.get("/setup/"))
+        assert ('value="cancel"' in page, "first set the old one back" in page) == (False, True)
+        assert "set the old one back at GitHub first" in text(
+            operator.post("/setup/secret/", {"step": "cancel"}, follow=True)
+        )
+        said = text(operator.post("/setup/secret/", {"step": "cancel-set-back"}, follow=True))
+        assert "accepted for five more minutes" in said
+        assert secret_rotation.rotation().new is None
+
+    def test_what_stays_accepted_is_named_with_the_reason(self, operator: Client) -> None:
+        old, new = store_secret("the-secret-of-another-hook", label="App other"), secret_rotation.begin().row
+        make_delivery(1, signed_by=old.slot)
+        WebhookSecret.objects.filter(pk=new.pk).update(proven_at=timezone.now())
+        assert f"<code>{old.slot}</code> will stay" in text(operator.get("/setup/"))
+        said = text(operator.post("/setup/secret/", {"step": "retire"}, follow=True))
+        assert f"{old.slot} (App other) stays accepted: the hook 7 signs with it" in said
+        assert "being rotated" not in said
 
     def test_what_htmx_asks_again_is_a_part_of_the_page(self, operator: Client) -> None:
         for part in ("steps", "webhook-secret"):

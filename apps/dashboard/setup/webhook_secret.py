@@ -10,18 +10,19 @@ from apps.dashboard.operations.access import for_operators
 from apps.dashboard.setup.page import render_setup
 from apps.github import secret_rotation
 from apps.github.auth import github
-from apps.github.secret_rotation import RotationError
+from apps.github.secret_rotation import Retired, RotationError
 
 SECTION = "#webhook-secret"
+STEPS = ("begin", "set", "prove", "retire", "cancel", "cancel-set-back")
 
 
 @require_POST
 @never_cache
 @for_operators
 def change_secret(request: HttpRequest) -> HttpResponse:
-    """Take the step that the form names: begin, set, prove, retire or cancel."""
+    """Take the step that the form names: begin, set, prove, retire, cancel, or cancel once the old one is set back."""
     step = request.POST.get("step", "")
-    if step not in ("begin", "set", "prove", "retire", "cancel"):
+    if step not in STEPS:
         raise Http404("There is no such step.")
     try:
         if step == "begin":
@@ -46,8 +47,18 @@ def take(step: str, request: HttpRequest) -> None:
         words = "GitHub sends its latest delivery again." if is_asked else "GitHub has no delivery to send again: wait."
         messages.info(request, words)
     elif step == "retire":
-        secret_rotation.retire()
-        messages.success(request, "The old secret is accepted for five more minutes, then no longer.")
+        say_retired(secret_rotation.retire(), request)
+    elif step == "cancel-set-back":
+        secret_rotation.give_up(is_set_back=True)
+        messages.info(request, "The new secret is accepted for five more minutes, then no longer.")
     else:
         secret_rotation.give_up()
         messages.info(request, "The new secret is deleted; nothing else changed.")
+
+
+def say_retired(retired: Retired, request: HttpRequest) -> None:
+    """Say what ends, and what stays and why."""
+    if retired.ended or not retired.kept:
+        messages.success(request, "The old secret is accepted for five more minutes, then no longer.")
+    for each in retired.kept:
+        messages.warning(request, f"{each.slot} ({each.label}) stays accepted: {each.stays}.")
