@@ -1,7 +1,6 @@
 """URLs of the dashboard."""
 
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from apps.dashboard import (
     account,
@@ -29,7 +28,6 @@ urlpatterns = [
     path("deployments/<int:pk>/", deployments.deployment, name="deployment"),
     path("now/", now.now, name="now"),
     path("pull-requests/<int:pk>/", pull_requests.pull_request, name="pull-request"),
-    path("backfills/", RedirectView.as_view(pattern_name="jobs"), name="backfills"),
     path("operations/", include("apps.dashboard.operations.urls")),
     path("teams/<slug:slug>/digest/", digest.digest, name="digest"),
     path("teams/<slug:slug>/digest/stuck/", digest.digest_stuck, name="digest-stuck"),

@@ -23,7 +23,7 @@ class AppPrivateKey(models.Model):
 
 
 class AppRegistration(models.Model):
-    """An App that was registered from the Set-up page, with the client that people sign in by."""
+    """An App that was registered from the Setup page, with the client that people sign in by."""
 
     app_id = models.BigIntegerField(primary_key=True)
     slug = models.TextField()

@@ -1,4 +1,4 @@
-"""The checklist of the set-up: each step with its state, what was found, and what to do next."""
+"""The checklist of the setup: each step with its state, what was found, and what to do next."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -63,7 +63,7 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the set-up: what was found, and what to do."""
+    """A step of the setup: what was found, and what to do."""
 
     name: str
     state: State
@@ -297,10 +297,10 @@ def history_step(history: Loading | None, *, has_key: bool) -> Step:
     if history.is_unfinished:
         left = f", about {duration(history.eta_s)} left" if history.eta_s is not None else ""
         state = State.PROBLEM if failed else State.WAITING
-        advice = "Some of it failed: Backfills says why, and retries it." if failed else ""
+        advice = "Some of it failed: the page Jobs says why, and can retry it." if failed else ""
         return Step("history", state, f"{read}{left}.", advice)
     if failed:
-        advice = "Backfills says why, and retries it."
+        advice = "The page Jobs says why, and can retry it."
         return problem("history", f"{failed} parts failed.", advice)
     return done("history", f"{history.done:,} items.")
 

@@ -1,4 +1,4 @@
-"""Teams of accounts, created when an account installs the App, so that the first figures need no set-up.
+"""Teams of accounts, created when an account installs the App, so that the first figures need no setup.
 
 Further teams are proposed from those that the account has on GitHub, as far as its webhooks reported them.
 """

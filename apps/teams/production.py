@@ -1,4 +1,4 @@
-"""The choice of what counts as a deployment to production for a team, by the page Set-up and the command."""
+"""The choice of what counts as a deployment to production for a team, by the page Setup and the command."""
 
 from collections.abc import Sequence
 

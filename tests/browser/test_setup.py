@@ -1,4 +1,4 @@
-"""Set-up in a real browser: from an empty database to live figures, and a secret that changes while deliveries flow."""
+"""Setup in a real browser: from an empty database to live figures, and a secret that changes while deliveries flow."""
 
 import threading
 import time

@@ -22,7 +22,7 @@ from tests.github.translation import at
 pytestmark = pytest.mark.django_db
 OF_DEPLOYMENTS = [key for key, figure in FIGURES.items() if "deployments" in figure.streams]
 DOUBT = re.compile(
-    r'<article class="card" id="(\w+)">(?:(?!</article>).)*?<p class="doubt">(.*?) <a href="/backfills/"'
+    r'<article class="card" id="(\w+)">(?:(?!</article>).)*?<p class="doubt">(.*?) <a href="/operations/jobs/"'
 )
 LONG_AGO = timezone.now() - timedelta(days=400)
 
@@ -54,7 +54,7 @@ def test_a_complete_board_says_until_when_without_warnings(installed: Cast) -> N
 def test_an_outdated_board_stands_out_and_says_why(installed: Cast) -> None:
     covered(days_ago=3)
     page = read(signed_in(installed.viewer), "/")
-    assert '<a class="badge paused" href="/backfills/" title="Complete only until ' in page
+    assert '<a class="badge paused" href="/operations/jobs/" title="Complete only until ' in page
     assert "later data has not been verified yet" in page
 
 
@@ -65,13 +65,13 @@ def test_an_unverified_board_says_what_to_configure(installed: Cast) -> None:
     assert 'class="doubt"' not in page
 
 
-def test_a_board_and_its_lists_name_gaps_and_link_to_backfills(installed: Cast) -> None:
+def test_a_board_and_its_lists_name_gaps_and_link_to_jobs(installed: Cast) -> None:
     covered(days_ago=20)
     covered(timezone.now() - timedelta(days=10), days_ago=0.1, but_for="commits")
     cover("commits", repository_id=API, from_at=LONG_AGO, to_at=timezone.now())
     page = read(signed_in(installed.viewer), "/")
     assert "Data may be missing in this period" in page
-    assert 'See <a href="/backfills/">Backfills</a> for the progress.' in page
+    assert 'See <a href="/operations/jobs/">Jobs</a> for the progress.' in page
     shown = read(signed_in(installed.viewer), "/teams/acme/figures/prs_merged/")
     assert "UTC: pull requests of acme/api. The nightly reconciliation" in shown
     assert "may be missing" not in read(signed_in(installed.viewer), "/teams/acme/figures/commits/")

@@ -1,4 +1,4 @@
-"""The page Set-up: its checklist, creating the App, and who may."""
+"""The page Setup: its checklist, creating the App, and who may."""
 
 from datetime import timedelta
 from typing import Any

@@ -49,7 +49,7 @@ class AppForm(forms.Form):
         return url
 
     def clean(self) -> dict[str, Any]:
-        """Reject an organisation without a login, and a set-up that cannot keep secrets."""
+        """Reject an organisation without a login, and a setup that cannot keep secrets."""
         given: dict[str, Any] = super().clean() or {}
         if given.get("owner") == ORGANIZATION and not LOGIN.fullmatch(given.get("organization", "").strip()):
             self.add_error("organization", "Give the organisation's name as in its address: github.com/NAME.")

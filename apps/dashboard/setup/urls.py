@@ -1,4 +1,4 @@
-"""URLs of the set-up."""
+"""URLs of the setup."""
 
 from django.urls import path
 

@@ -98,7 +98,7 @@ def _explain_unverified(completeness: Completeness, *, report: Report) -> str:
         return WITHOUT_KEY
     what = _name_streams(completeness.unread)
     where = _name_repositories(completeness.unread_repository_ids, names=report.names)
-    return f"Not verified yet: the history of {where} is not fully loaded ({what}). Backfills show the progress."
+    return f"Not verified yet: the history of {where} is not fully loaded ({what}). The page Jobs shows the progress."
 
 
 def describe_completeness(completeness: Completeness, *, names: Mapping[int, str]) -> dict[str, Any]:

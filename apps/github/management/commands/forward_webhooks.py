@@ -58,6 +58,6 @@ def channel_of_app() -> str:
     posts_to = registered.webhook_url if registered is not None else ""
     if not posts_to or posts_to.startswith(settings.PUBLIC_URL):
         raise ChannelError(
-            "Which channel? Create the App with one on the page Set-up, or give its address: https://smee.io/NAME."
+            "Which channel? Create the App with one on the Setup page, or give its address: https://smee.io/NAME."
         )
     return posts_to

@@ -12,7 +12,7 @@ from apps.github.auth import github
 from apps.github.registration import Manifest, RegistrationError, installation_url, register
 
 EXAMPLES = """
-The page Set-up does all of this. Without it:
+The page Setup does all of this. Without it:
   register_app --manifest --organization acme   print the manifest, to be posted to the page that is named
   register_app CODE                             store the App of the code that GitHub leads the browser back with
 """
