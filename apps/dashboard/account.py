@@ -23,7 +23,7 @@ from apps.users.models import ApiToken, CustomUser
 from apps.users.sign_in import has_mail
 
 MOST_TOKENS = 50
-LIFETIMES = {"30": "30 days", "90": "90 days", "365": "a year", "": "no expiry"}
+LIFETIMES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "No expiry"}
 """The choices of how many days a token lasts."""
 
 

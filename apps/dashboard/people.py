@@ -105,7 +105,9 @@ def invite_person(request: HttpRequest, slug: str) -> HttpResponse:
     if issued.is_mailed:
         messages.success(request, f"The invitation was sent to {email}.")
     elif email:
-        words = format_html("The mail to {} could not be sent. Send this link yourself; it works once: {}", email, link)
+        words = format_html(
+            "The email to {} could not be sent. Send this link yourself; it works once: {}", email, link
+        )
         messages.warning(request, words)
     else:
         messages.success(request, format_html("Send this link to one person. It works once, for 7 days: {}", link))
@@ -159,7 +161,7 @@ def make_team(request: HttpRequest, slug: str) -> HttpResponse:
     except ProposalRefusedError as error:
         messages.error(request, str(error))
         return back_to(team)
-    messages.success(request, f"The team {made} was made. Its figures are being computed.")
+    messages.success(request, f"Team {made} was created. Its figures are being computed.")
     return back_to(made)
 
 

@@ -114,7 +114,7 @@ def create_team(github_team: GitHubTeam, *, by: Any = None) -> Team:
     with transaction.atomic():
         of_account = Team.objects.select_for_update().get(account=github_team.organization)
         if Team.objects.filter(github_team=github_team).exists():
-            raise ProposalRefusedError("A team was made of it already.")
+            raise ProposalRefusedError("A team already exists for it.")
         members = list(members_of([github_team.pk]))
         if not members:
             raise ProposalRefusedError("None of its members is known yet: GitHub only reports who joins or leaves.")

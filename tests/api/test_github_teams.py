@@ -92,6 +92,6 @@ def test_the_command_lists_and_makes_them(reported: Cast) -> None:
     assert "Created the team core with 1 members." in out.getvalue()
     call_command("github_teams", stdout=out)
     assert "9001 acme/core: ben; team core" in out.getvalue()
-    for identity, words in ((1, "None of its members"), (CORE, "A team was made"), (2, "No known team")):
+    for identity, words in ((1, "None of its members"), (CORE, "A team already exists"), (2, "No known team")):
         with pytest.raises(CommandError, match=words):
             call_command("github_teams", "--create", str(identity), stdout=out)

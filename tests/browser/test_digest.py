@@ -30,7 +30,7 @@ def test_somebody_looks_at_the_digest_subscribes_and_unsubscribes_by_the_link_of
     page.goto("/teams/acme/notifications/")
     page.get_by_role("link", name="preview").click()
     expect(page.get_by_role("heading", name="Weekly digest")).to_be_visible()
-    page.get_by_role("button", name="Subscribe by mail").click()
+    page.get_by_role("button", name="Subscribe by email").click()
     expect(page.get_by_role("status")).to_have_text("You get the weekly digest of acme.")
     page.get_by_role("link", name="The mail as plain text").click()
     expect(page.locator("pre")).to_contain_text("acme, ")
@@ -40,7 +40,7 @@ def test_somebody_looks_at_the_digest_subscribes_and_unsubscribes_by_the_link_of
     expect(page.get_by_role("heading", name="Unsubscribed")).to_be_visible()
     sign_in(context, week.viewer)
     page.goto("/teams/acme/digest/")
-    expect(page.get_by_role("button", name="Subscribe by mail")).to_be_visible()
+    expect(page.get_by_role("button", name="Subscribe by email")).to_be_visible()
 
 
 def test_an_admin_adds_a_webhook_and_sees_the_result_of_a_test_without_reloading(

@@ -53,12 +53,12 @@ def test_the_preview_says_what_the_mail_says(week: Cast) -> None:
     page = read(signed_in(week.viewer), DIGEST)
     assert "Nothing happened in this week or the week before" in page  # the sample is of March
     assert "?week=2026-03-02" not in page
-    assert "The mail as plain text" in page
+    assert "The email as plain text" in page
     text = read(signed_in(week.viewer), f"{DIGEST}text/?week=2026-03-02")
     assert "Pull requests merged: 5 (+5, from 0)" in text
     assert "Live from webhooks only." in text
     assert "Sent every Monday at 07:00 (UTC)" in page
-    assert "Your account has no e-mail address" in page
+    assert "Your account has no email address" in page
 
 
 @pytest.mark.parametrize("day", ["2026-03-02", "2026-03-08"])
@@ -107,7 +107,7 @@ def test_the_link_of_a_mail_asks_first_and_needs_no_sign_in(cast: Cast) -> None:
     one = subscribe(cast, "viewer")
     path = unsubscribe_url(cast.viewer, cast.teams["acme"], Topic.DIGEST).removeprefix(django_settings.PUBLIC_URL)
     page = read(Client(), path)
-    assert "viewer@example.com will get no more mails of “Weekly digest” about acme." in page
+    assert "viewer@example.com will no longer receive “Weekly digest” emails about acme." in page
     one.refresh_from_db()
     assert one.by_mail
     answer = Client(enforce_csrf_checks=True).post(path, {"List-Unsubscribe": "One-Click"})
@@ -134,7 +134,7 @@ def test_somebody_chooses_topics(cast: Cast) -> None:
         "failed_nights": (False, False),
     }
     page = read(signed_in(cast.viewer), PAGE)
-    assert 'name="mail" value="digest" aria-label="Weekly digest: by mail" checked' in page
+    assert 'name="mail" value="digest" aria-label="Weekly digest: by email" checked' in page
 
 
 def test_a_choice_that_changes_nothing_keeps_its_time(cast: Cast) -> None:
@@ -271,7 +271,7 @@ def test_the_commands_do_what_the_page_does(cast: Cast, receiver: Receiver, caps
 def test_no_mail_server_is_said(cast: Cast, settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
     for url in (DIGEST, PAGE):
-        assert "This instance sends no mail yet" in read(signed_in(cast.viewer), url)
+        assert "Email is not set up on this instance." in read(signed_in(cast.viewer), url)
     assert mail.outbox == []
 
 

@@ -56,7 +56,7 @@ def test_the_link_sets_a_password_once_and_ends_all_sessions(ana: CustomUser) ->
     old = Client()
     old.post("/accounts/login/", {"login": "ana", "password": "four quiet boats"})
     assert "Forgot your password?" in Client().get("/accounts/login/").content.decode()
-    assert "Look into your mail" in ask().content.decode()
+    assert "Check your email" in ask().content.decode()
     client = Client()
     page = client.get(link(), follow=True)
     assert link().split("-", 2)[-1].strip("/") not in page.redirect_chain[-1][0], "no Referer has the key"

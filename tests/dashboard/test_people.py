@@ -138,7 +138,7 @@ def test_a_team_on_github_becomes_a_team_with_one_click(cast: Cast) -> None:
     )
     client = signed_in(cast.admin)
     assert "ben-of-core" in read(client, "/people/")
-    assert "The team Core was made" in words(post(client, "make-team", github_team=core.pk))
+    assert "Team Core was created" in words(post(client, "make-team", github_team=core.pk))
     assert TeamAccess.objects.get(team__slug="core").user == cast.admin
     assert "Teams on GitHub" not in read(client, "/people/?team=acme")
 

@@ -66,7 +66,7 @@ def app_registered(request: HttpRequest) -> HttpResponse:
         return render_setup(request, problem=str(error), status=502 if error.may_retry else 400)
     del request.session[SESSION_KEY]
     at_github.forget()
-    messages.success(request, f"{registered.name} is created. Install it next.")
+    messages.success(request, f"{registered.name} was created. Next, install it on an account.")
     return redirect("setup")
 
 
