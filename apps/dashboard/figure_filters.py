@@ -33,7 +33,12 @@ CHOICES: Sequence[tuple[str, str, Sequence[Option]]] = (
     (
         "agents",
         "Coding agents",
-        (("", "As bots"), (Bots.EXCLUDE, "Without agents"), (Bots.INCLUDE, "With agents"), (Bots.ONLY, "Only agents")),
+        (
+            ("", "Treat as bots"),
+            (Bots.EXCLUDE, "Without agents"),
+            (Bots.INCLUDE, "With agents"),
+            (Bots.ONLY, "Only agents"),
+        ),
     ),
     (
         "ai",
@@ -52,7 +57,7 @@ CHOICES: Sequence[tuple[str, str, Sequence[Option]]] = (
         "Members",
         ((Attribution.AT_EVENT, "In the team at the time"), (Attribution.CURRENT, "In the team now")),
     ),
-    ("hours", "Durations in", ((Hours.WALL, "All hours"), (Hours.WORKING, "Working hours"))),
+    ("hours", "Durations in", ((Hours.WALL, "Calendar hours"), (Hours.WORKING, "Working hours"))),
     (
         "granularity",
         "Charts by",

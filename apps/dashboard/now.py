@@ -20,7 +20,7 @@ from apps.metrics.stuck import LOOKS_BACK_DAYS, Filters, Reason, Section, StuckP
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
-SHOWN = {"stuck": "Stuck", "all": "All that waits"}
+SHOWN = {"stuck": "Stuck", "all": "Everything waiting"}
 MOST_REPOSITORIES, MOST_REVIEWERS = 200, 20
 TITLES: Mapping[Reason, str] = {
     Reason.REVIEW: "Waiting for review",
@@ -29,20 +29,19 @@ TITLES: Mapping[Reason, str] = {
     Reason.CHECKS: "Failing checks",
 }
 DEFINITIONS: Mapping[Reason, str] = {
-    Reason.REVIEW: "Open, no draft and not approved: a reviewer was asked and has not answered, or nobody has reviewed "
-    "it yet. The time counts from the request, else from when it was ready.",
-    Reason.MERGE: "Approved, and nobody whose last review asked for changes stands against it. The time counts from "
-    "the last approval.",
-    Reason.DEPLOYMENT: "Merged and not yet in production, in repositories that are deployed there, of the last "
-    f"{LOOKS_BACK_DAYS} days.",
-    Reason.CHECKS: "Open and no draft: the last run of a workflow on the last commit failed.",
+    Reason.REVIEW: "Open, not a draft, not approved: a requested reviewer has not answered, or nobody has reviewed it "
+    "yet. Counted from the request, or from when it became ready for review.",
+    Reason.MERGE: "Approved, and no reviewer's latest review asks for changes. Counted from the last approval.",
+    Reason.DEPLOYMENT: f"Merged in the last {LOOKS_BACK_DAYS} days and not yet in production, in repositories that "
+    "deploy to production.",
+    Reason.CHECKS: "Open, not a draft: the latest run of a workflow failed on the latest commit.",
 }
-COLUMNS: Mapping[Reason, str] = {Reason.REVIEW: "Waits for", Reason.CHECKS: "Fails"}
+COLUMNS: Mapping[Reason, str] = {Reason.REVIEW: "Waiting for", Reason.CHECKS: "Failing checks"}
 NOTHING: Mapping[Reason, str] = {
-    Reason.REVIEW: "No review is waited for.",
-    Reason.MERGE: "Nothing that is approved waits.",
-    Reason.DEPLOYMENT: "Nothing that is merged waits for production.",
-    Reason.CHECKS: "No checks fail.",
+    Reason.REVIEW: "Nothing is waiting for review.",
+    Reason.MERGE: "Nothing approved is waiting to be merged.",
+    Reason.DEPLOYMENT: "Nothing merged is waiting for production.",
+    Reason.CHECKS: "No checks are failing.",
 }
 
 

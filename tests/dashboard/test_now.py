@@ -39,7 +39,7 @@ def test_it_lists_what_is_stuck_the_latest_first_with_links(waiting: Cast) -> No
     found = PullRequest.objects.get(repository_id=API, number=1)
     assert f'href="/pull-requests/{found.pk}/"' in page
     assert "/acme/api/pull/1" in page
-    assert "nobody was asked" in page
+    assert "no reviewer requested" in page
     assert "Change 4" not in page
     assert "Change 4" in read(signed_in(waiting.viewer), "/now/?bots=include")
 
@@ -49,7 +49,7 @@ def test_it_says_who_is_waited_for_and_shows_what_waits_for_one(waiting: Cast) -
     page = read(client, "/now/")
     assert '<a class="badge" href="?reviewer=ben">ben 2</a>' in page
     page = read(client, "/now/?reviewer=ben")
-    assert "Only what waits for ben." in page
+    assert "Only what is waiting for ben." in page
     assert "Change 3" not in page
     assert "Failing checks" not in page
 
