@@ -90,12 +90,12 @@ def test_5_what_went_out_with_tuesdays_deployment_and_which_failed(manager: Page
     card(manager, "deployments").locator(".value a").click()
     manager.get_by_role("row", name="2026-02-03 12:00").get_by_role("link").first.click()
     expect(manager.get_by_role("heading", name="Tuesday 3 Feb 2026 12:00")).to_be_visible()
-    expect(manager.get_by_role("region", name="What went out with it").last).to_contain_text("Change 6")
+    expect(manager.get_by_role("region", name="What it shipped").last).to_contain_text("Change 6")
     expect(manager.get_by_text("needed repair")).to_be_visible()
     manager.goto(f"{TEAM}&section=delivery")
     card(manager, "failed_deployments").locator(".value a").click()
     manager.get_by_role("row", name="2026-02-03 16:00").get_by_role("link").first.click()
-    expect(manager.get_by_text("Nothing: it did not succeed.")).to_be_visible()
+    expect(manager.get_by_text("Nothing: the deployment did not succeed.")).to_be_visible()
 
 
 def test_6_how_long_did_it_take_to_recover(manager: Page) -> None:
@@ -152,4 +152,4 @@ def test_10_what_changed_since_last_monday(manager: Page, cast: Cast) -> None:
     merged = manager.get_by_role("row", name="Pull requests merged")
     expect(merged).to_contain_text("3 pull requests")
     expect(merged).to_contain_text("4 pull requests")
-    expect(merged).to_contain_text("Data that came late")
+    expect(merged).to_contain_text("Late or corrected data")

@@ -1,4 +1,4 @@
-"""The page of a deployment: what went out with it, its state, and what it repaired or broke."""
+"""The page of a deployment: what it shipped, its state, and what it repaired or broke."""
 
 import pytest
 from django.db import connection
@@ -30,7 +30,7 @@ def test_it_lists_what_went_out_with_it(week: Cast) -> None:
     page = read(signed_in(week.viewer), f"/deployments/{found.pk}/")
     assert "Deployment to production" in page
     assert "Thursday 5 Mar 2026 17:00" in page
-    assert 'What went out with it <span class="quiet">3</span>' in page
+    assert 'What it shipped <span class="quiet">3</span>' in page
     for number in (3, 4, 5):
         pull_request = PullRequest.objects.get(repository_id=API, number=number)
         assert f'<a href="/pull-requests/{pull_request.pk}/">Change {number}</a>' in page
@@ -47,7 +47,7 @@ def test_it_says_what_repaired_it_and_what_it_repaired(week: Cast) -> None:
     assert f'href="/deployments/{repair.pk}/"' in page
     page = read(client, f"/deployments/{repair.pk}/")
     assert "Repaired an earlier deployment by a revert" in page
-    assert "the one of 5 Mar 17:00" in page
+    assert "the deployment of 5 Mar 17:00" in page
     assert "reverts #5" in page
 
 
@@ -60,14 +60,14 @@ def test_its_outcome_is_what_became_of_it(week: Cast) -> None:
     assert {at: explain_deployment(deployment_at(at)).outcome for at in outcomes} == outcomes
     failed = failed_deployment()
     assert explain_deployment(failed).outcome is Outcome.FAILED
-    assert "Nothing: it did not succeed." in read(signed_in(week.viewer), f"/deployments/{failed.pk}/")
+    assert "Nothing: the deployment did not succeed." in read(signed_in(week.viewer), f"/deployments/{failed.pk}/")
 
 
 def test_without_a_change_it_says_why(week: Cast) -> None:
     client = signed_in(week.viewer)
     again, baseline = deployment_at("03-06 10:00"), deployment_at("02-27 12:00")
-    assert "It may have deployed a commit again" in read(client, f"/deployments/{again.pk}/")
-    assert "It is the first known one" in read(client, f"/deployments/{baseline.pk}/")
+    assert "It may have redeployed a commit" in read(client, f"/deployments/{again.pk}/")
+    assert "This is the first known deployment" in read(client, f"/deployments/{baseline.pk}/")
 
 
 def test_a_deployment_of_others_is_not_found(week: Cast) -> None:
