@@ -90,7 +90,7 @@ def counted(n: int, noun: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoalState:
-    """The goal of a figure, and whether the last whole week met it."""
+    """The goal of a figure, and whether the last full week met it."""
 
     goal: Goal
     progress: Progress
@@ -102,7 +102,7 @@ class GoalState:
 
     @property
     def state(self) -> str:
-        """Return met or missed in the last whole week, or open without any."""
+        """Return met or missed in the last full week, or open without any."""
         return {True: "met", False: "missed", None: "open"}[self.progress.is_met]
 
 
@@ -164,7 +164,7 @@ class Card:
                 days = now.remarks.get("deployment_days", 0)
                 words = f"{rows} in {counted(over, 'day')}" + (f", on {counted(days, 'day')}" if days else "")
             case Measure.DAYS_PER_WEEK:
-                words = f"median of {counted(over, 'whole week')}"
+                words = f"median of {counted(over, 'full week')}"
             case Measure.PER_ACCOUNT:
                 words = f"{rows} by {counted(over, 'reviewer')}"
             case Measure.RATIO if self.figure.unit == "ratio":

@@ -119,7 +119,7 @@ class TeamRow:
         if not self.progress:
             return ""
         known = [one.is_met for one in self.progress if one.is_met is not None]
-        return f"{sum(known)} of {len(known)} met" if known else "no whole week yet"
+        return f"{sum(known)} of {len(known)} met" if known else "no full week yet"
 
     @property
     def has_missed(self) -> bool:

@@ -84,7 +84,7 @@ def shown(restatement: Restatement) -> ShownRestatement:
         restatement=restatement,
         then=in_words(restatement.then.value, unit=restatement.figure.unit),
         now=in_words(restatement.now.value, unit=restatement.figure.unit),
-        reason="Data that came late or was corrected, or other rules" if is_late else "What happened after that",
+        reason="Late or corrected data, or changed rules" if is_late else "Later activity",
     )
 
 

@@ -303,7 +303,7 @@ def read_cards(query: FigureQuery, *, section: Section, granularity: Granularity
 def hints_for(query: FigureQuery, readings: Mapping[str, FigureReading]) -> Iterator[str]:
     """Yield what is missing and what to do."""
     if not query.repositories:
-        yield "No repositories yet: add one to the team, or install the GitHub App on its account."
+        yield "No repositories yet. Add one to the team, or install the GitHub App on the account that owns them."
     elif "deployment_frequency" in readings and not readings["deployment_frequency"].n:
         yield deployments_hint(query)
 
@@ -313,4 +313,7 @@ def deployments_hint(query: FigureQuery) -> str:
     rows = DerivedDeployment.objects.filter(repository_id__in=query.repositories)
     names = rows.order_by("environment").values_list("environment", flat=True).distinct()[:SHOWN_ENVIRONMENTS]
     seen = ", ".join(name for name in names if name) or "none"
-    return f"No production deployments in this period. Production environments: {production}; seen: {seen}."
+    return (
+        f"No production deployments in this period. Production environments: {production}; seen: {seen}. "
+        "An operator can change what counts as production on the Setup page."
+    )

@@ -34,7 +34,7 @@ def change_goal(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404("There is no such figure.")
     if request.POST.get("end"):
         end_goals(team, figure=figure.key)
-        messages.success(request, f"{figure.title}: the goal has ended.")
+        messages.success(request, f"The goal for {figure.title} was removed.")
     else:
         _set(request, team, figure)
     return redirect(came_from(request, team))
@@ -46,11 +46,11 @@ def _set(request: HttpRequest, team: Team, figure: Figure) -> None:
         target = target_in(request.POST.get("target", ""), unit=figure.unit)
         set_goal(team, figure=figure.key, direction=direction, target=target)
     except (ValueError, TooManyGoalsError) as error:
-        messages.error(request, f"{figure.title}: no goal was set. {error}")
+        messages.error(request, f"The goal for {figure.title} was not saved: {error}")
     except ModelError as error:
-        messages.error(request, f"{figure.title}: no goal was set. {' '.join(error.messages)}")
+        messages.error(request, f"The goal for {figure.title} was not saved: {' '.join(error.messages)}")
     else:
-        messages.success(request, f"{figure.title}: the goal is set from this week on.")
+        messages.success(request, f"The goal for {figure.title} is set, starting this week.")
 
 
 def target_in(text: str, *, unit: str) -> float:

@@ -102,7 +102,9 @@ def set_goal(team: Team, *, figure: str, direction: str, target: float) -> Goal:
     with transaction.atomic():
         end_goals(team, figure=figure)
         if team.goals.count() >= MOST_GOALS:
-            raise TooManyGoalsError(f"A team has at most {MOST_GOALS} goals. Delete one first.")
+            raise TooManyGoalsError(
+                f"A team has at most {MOST_GOALS} goals, including ended ones. Delete an old one with the API first."
+            )
         goal = Goal(team=team, figure=figure, direction=direction, target=target, from_day=monday)
         goal.full_clean()
         goal.save()

@@ -83,7 +83,7 @@ def test_an_admin_sets_a_goal_on_a_card(context: BrowserContext, page: Page, wee
     card.locator("summary").click()
     card.get_by_label("Target").fill("2 d")
     card.get_by_role("button", name="Set goal").click()
-    expect(page.get_by_role("status")).to_contain_text("the goal is set from this week on")
+    expect(page.get_by_role("status")).to_contain_text("is set, starting this week.")
     assert Goal.objects.get().target == 2 * 86400
 
 

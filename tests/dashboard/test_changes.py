@@ -37,16 +37,16 @@ def test_it_shows_what_was_shown_then_and_what_is_so_now(shown: Cast) -> None:
     assert "Pull requests merged</a>" in page
     assert "4 pull requests" in page
     assert "5 pull requests" in page
-    assert "Data that came late or was corrected" in page
+    assert "Late or corrected data" in page
 
 
 def test_a_day_without_figures_has_those_that_came_next_or_says_so(shown: Cast) -> None:
     client = signed_in(shown.viewer)
     assert "7 Mar 2026 12:00" in read(client, "/teams/acme/changes/?since=2026-03-01")
-    assert "No figures of that day are stored" in read(client, "/teams/acme/changes/?since=2026-04-01")
-    assert "No figures of that day are stored" in read(client, "/teams/acme/changes/")
+    assert "No figures are stored for that day" in read(client, "/teams/acme/changes/?since=2026-04-01")
+    assert "No figures are stored for that day" in read(client, "/teams/acme/changes/")
     for wrong in ("yesterday", "2026-13-01"):
-        assert "That is no date." in read(client, f"/teams/acme/changes/?since={wrong}")
+        assert "That is not a date." in read(client, f"/teams/acme/changes/?since={wrong}")
 
 
 def test_another_teams_changes_are_not_found(shown: Cast) -> None:

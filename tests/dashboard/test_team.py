@@ -126,7 +126,7 @@ def test_figures_of_a_person_are_for_admins_on_pages_too(week: Cast) -> None:
 def test_who_reviews_whom_is_for_admins_and_sums_to_the_figure(week: Cast) -> None:
     address = f"{TEAM}?{WEEK}&section=review"
     viewed, page = read(signed_in(week.viewer), address), read(signed_in(week.admin), address)
-    assert "shown to leads and admins of the team only" in viewed
+    assert "Only leads and admins of the team see figures by person" in viewed
     assert 'author=ben"' not in viewed
     rows = re.findall(r'<th scope="row"><a href="[^"]*author=(\w+)">\w+</a></th><td class="number">(\d+)</td>', page)
     assert rows

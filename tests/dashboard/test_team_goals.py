@@ -23,12 +23,12 @@ def post(user: CustomUser, **changes: str) -> Any:
 def test_an_admin_sets_a_goal_on_a_card_and_ends_it(week: Cast) -> None:
     answer = post(week.admin)
     assert answer.redirect_chain[-1][0] == TEAM
-    assert "Goal: at most 2 d 00 h \N{MIDDLE DOT} no whole week yet" in answer.content.decode()
+    assert "Goal: at most 2 d 00 h \N{MIDDLE DOT} no full week yet" in answer.content.decode()
     post(week.admin, target="36 h")
     assert [goal.target for goal in Goal.objects.all()] == [36 * 3600]  # in the same week, it replaces the one before
     page = post(week.admin, end="1").content.decode()
     assert not Goal.objects.exists()
-    assert "the goal has ended" in page
+    assert " was removed." in page
 
 
 def test_a_goal_that_was_measured_ends_with_last_week(week: Cast) -> None:

@@ -177,9 +177,9 @@ def client_of(person: CustomUser) -> Client:
 
 
 PAGES = (
-    *("/", "/?team=unapproved", "/operations/jobs/", "/api/v1/teams/", "/api/v1/repositories/", "/api/v1/pull-requests/"),
-    *("/api/v1/deliveries/", "/api/v1/backfills/", "/api/v1/teams/unapproved/", f"/api/v1/repositories/{SECRETS}/"),
-    f"/api/v1/pull-requests/{SECRETS}/1/",
+    *("/", "/?team=unapproved", "/operations/jobs/", "/api/v1/teams/", "/api/v1/repositories/"),
+    *("/api/v1/pull-requests/", "/api/v1/deliveries/", "/api/v1/backfills/", "/api/v1/teams/unapproved/"),
+    *(f"/api/v1/repositories/{SECRETS}/", f"/api/v1/pull-requests/{SECRETS}/1/"),
     *("/admin/activity/installation/", "/admin/activity/repository/", "/admin/activity/pullrequest/"),
     *("/admin/webhooks/delivery/", "/admin/teams/team/", f"/admin/activity/repository/{SECRETS}/change/"),
 )
