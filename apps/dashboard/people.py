@@ -122,7 +122,7 @@ def revoke_invitation(request: HttpRequest, slug: str) -> HttpResponse:
     if Invitation.objects.filter(team=team, pk=id_in(request, "invitation")).revoke():
         messages.success(request, "The invitation was revoked. Its link no longer works.")
     else:
-        messages.warning(request, "The invitation was accepted, or ended before.")
+        messages.warning(request, "This invitation was already accepted, revoked or expired.")
     return back_to(team)
 
 
@@ -216,7 +216,7 @@ def change_user(request: HttpRequest) -> HttpResponse:
         done = (
             "can sign in again."
             if is_active
-            else "is deactivated: nobody is signed in as them, and their tokens ended."
+            else "is deactivated: they are signed out everywhere and their API tokens no longer work."
         )
         messages.success(request, f"{user} {done}")
     return redirect(f"{reverse('users')}?{request.GET.urlencode()}")

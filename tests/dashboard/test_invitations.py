@@ -49,7 +49,7 @@ def test_somebody_new_makes_an_account_and_joins(cast: Cast) -> None:
     page = re.sub(r"\s+", " ", answer.content.decode())
     for shown in (
         "Join acme",
-        "<strong>admin</strong> invites you",
+        "<strong>admin</strong> invited you",
         "pull requests, reviews and deployments",
         "<strong>lead</strong>",
     ):

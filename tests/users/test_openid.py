@@ -188,7 +188,7 @@ def test_a_state_that_is_not_ours_is_refused(provider: OpenIDProvider) -> None:
 
 def test_a_provider_that_is_away_or_calls_itself_otherwise_is_503(provider: OpenIDProvider, settings: Any) -> None:
     provider.description = {"issuer": "https://evil.example"}
-    assert title(Client().post(LOGIN)) == "The sign-in provider does not answer"
+    assert title(Client().post(LOGIN)) == "The sign-in provider is not responding"
     settings.OIDC_ISSUER = "http://127.0.0.1:1"
     assert Client().post(LOGIN).status_code == 503
 
