@@ -76,7 +76,7 @@ def week_in(text: str, *, last: Window) -> Window:
     except ValueError as error:
         raise Http404("This is not a day like 2026-03-02.") from error
     if day.year < FIRST_YEAR:
-        raise Http404("GitHub is younger.")
+        raise Http404("Choose a later week: GitHub did not exist then.")
     monday = min(day - timedelta(days=day.weekday()), last.start)
     return replace(last, start=monday, end=monday + WEEK)
 

@@ -34,8 +34,8 @@ from apps.users.sign_in import has_mail
 EXPLANATIONS = {
     Topic.DIGEST: "Every Monday morning: the week's figures, what changed, what is stuck.",
     Topic.SILENCE: "No delivery has arrived for much longer than usual.",
-    Topic.FAILED_NIGHTS: "A comparison with GitHub failed. Admins of a team are notified of its beginning in any case.",
-    Topic.STUCK: "An open pull request has not moved for too long.",
+    Topic.FAILED_NIGHTS: "A reconciliation with GitHub failed. Team admins are always notified when this begins.",
+    Topic.STUCK: "An open pull request has made no progress for too long.",
 }
 LEADERS = (TeamAccess.Role.ADMIN, "lead")
 MOST_STUCK_DAYS = 365

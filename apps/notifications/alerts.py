@@ -14,7 +14,7 @@ from apps.teams.models import Team
 MOST_NAMED = 10
 TITLES = {
     Topic.SILENCE: ("no deliveries", "deliveries arrive again"),
-    Topic.FAILED_NIGHTS: ("reconciliation failed", "reconciliation succeeds again"),
+    Topic.FAILED_NIGHTS: ("reconciliation failed", "reconciliation works again"),
     Topic.STUCK: ("pull requests are stuck", "pull requests move again"),
 }
 """What a subject says when an alert begins, and when it is over."""
@@ -63,9 +63,9 @@ def open_alerts(team: Team | None) -> QuerySet[Alert]:
 def _message(team: Team | None, topic: Topic, *, new: Sequence[Alert], over: Sequence[Alert]) -> Message:
     name, url = (team.name, page_url("team-notifications", team.slug)) if team else ("tformance", _url_of_instance())
     subject = f"{name}: {TITLES[topic][0 if new else 1]}"
-    parts = [_listed(new), _listed(over, title="Over:" if new else "This is over:")]
+    parts = [_listed(new), _listed(over, title="Resolved:")]
     paragraphs = [part for part in parts if part]
-    text = "\n\n".join([*paragraphs, f"You get one message when this begins and one when it is over.\n{url}"])
+    text = "\n\n".join([*paragraphs, f"You get one message when an alert begins and one when it ends.\n{url}"])
     return Message(
         topic=topic,
         event="alert.opened" if new else "alert.over",

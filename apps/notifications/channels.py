@@ -17,7 +17,7 @@ class ChannelError(Exception):
 def add_channel(team: Team | None, *, name: str, kind: str, url: str, topics: Sequence[str]) -> Channel:
     """Store a channel of the team, or of the instance; ChannelError where it cannot be used."""
     if not can_encrypt():
-        raise ChannelError("Addresses are stored encrypted, and FERNET_KEYS is not set: an operator can set it.")
+        raise ChannelError("Webhook addresses are stored encrypted, which needs FERNET_KEYS. An operator can set it.")
     try:
         ensure_usable(url.strip())
     except AddressRefusedError as error:

@@ -55,7 +55,7 @@ def run(job: Job, deadline_s: float) -> None:
     except AddressRefusedError as error:
         _end(job, reason="address_refused", error=str(error))
     except UndecryptableError:
-        _end(job, reason="secret_lost", error="Its address cannot be decrypted: enter the channel again.")
+        _end(job, reason="secret_lost", error="Its address cannot be decrypted. Remove the webhook and add it again.")
     except UnreachableError as error:
         _try_again(job, reason="unanswered", error=str(error))
     except SoftTimeLimitExceeded:

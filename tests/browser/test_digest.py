@@ -32,7 +32,7 @@ def test_somebody_looks_at_the_digest_subscribes_and_unsubscribes_by_the_link_of
     expect(page.get_by_role("heading", name="Weekly digest")).to_be_visible()
     page.get_by_role("button", name="Subscribe by email").click()
     expect(page.get_by_role("status")).to_have_text("You get the weekly digest of acme.")
-    page.get_by_role("link", name="The mail as plain text").click()
+    page.get_by_role("link", name="Plain-text version").click()
     expect(page.locator("pre")).to_contain_text("acme, ")
     context.clear_cookies()
     page.goto(unsubscribe_url(week.viewer, week.teams["acme"], Topic.DIGEST).removeprefix(settings.PUBLIC_URL))

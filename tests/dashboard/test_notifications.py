@@ -53,7 +53,7 @@ def test_the_preview_says_what_the_mail_says(week: Cast) -> None:
     page = read(signed_in(week.viewer), DIGEST)
     assert "Nothing happened in this week or the week before" in page  # the sample is of March
     assert "?week=2026-03-02" not in page
-    assert "The email as plain text" in page
+    assert "Plain-text version" in page
     text = read(signed_in(week.viewer), f"{DIGEST}text/?week=2026-03-02")
     assert "Pull requests merged: 5 (+5, from 0)" in text
     assert "Live from webhooks only." in text

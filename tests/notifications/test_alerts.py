@@ -41,7 +41,7 @@ def test_an_alert_is_said_when_it_begins_and_when_it_is_over_and_not_in_between(
     team = cast.teams["acme"]
     assert [settle(team, Topic.FAILED_NIGHTS, found) for found in (FAILED, FAILED, {}, {})] == [1, 0, 1, 0]
     work()
-    subjects = ["acme: reconciliation failed", "acme: reconciliation succeeds again"]
+    subjects = ["acme: reconciliation failed", "acme: reconciliation works again"]
     assert [letter.subject for letter in mailoutbox] == subjects
     assert [document["event"] for document in receiver.documents] == ["alert.opened", "alert.over"]
     assert receiver.documents[0]["opened"] == [{"key": "", "text": FAILED[""]}]
