@@ -28,7 +28,7 @@ LONGEST_NAME = 34
 NEEDED = {"id": int, "html_url": str, "client_id": str, "client_secret": str, "pem": str}
 LIMITED = {ResponseKind.PRIMARY, ResponseKind.SECONDARY, ResponseKind.DEFERRED}
 MAY_RETRY = LIMITED | {ResponseKind.TRANSIENT}
-START_AGAIN = "Start again; if GitHub lists a new App without use, delete it there."
+START_AGAIN = "Start again. If GitHub now lists an unused App, delete it there."
 
 
 class RegistrationError(Exception):

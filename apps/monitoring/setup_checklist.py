@@ -204,7 +204,7 @@ def app_step(registered: AppRegistration | None, *, app_id: int, unreadable: str
             "Put the old key back into FERNET_KEYS, or register the App again.",
         )
     if not app_id:
-        return todo("app", "There is none yet.", "Create it on this page.")
+        return todo("app", "No App yet.", "Create it on this page.")
     if settings.GITHUB_APP_ID and settings.GITHUB_APP_PRIVATE_KEY:
         return done("app", f"App {app_id}, from the environment's settings.")
     of = f" of {registered.owner}" if registered is not None and registered.owner else ""
@@ -215,10 +215,10 @@ def app_step(registered: AppRegistration | None, *, app_id: int, unreadable: str
 def key_step(said: Mapping[str, Check], *, app_id: int) -> Step:
     """Return whether GitHub accepts the App's key, and whether the App has what it needs."""
     if not app_id:
-        return todo("key", "GitHub hands it over with the App.")
+        return todo("key", "Comes with the App.")
     key, permissions = said.get("github credentials"), said.get("app permissions")
     if key is None:
-        return waiting("key", "GitHub is being asked.")
+        return waiting("key", "Asking GitHub…")
     for check in (key, permissions):
         if check is not None and check.result is Result.FAILED:
             return problem("key", check.found, check.advice)
@@ -231,12 +231,12 @@ def installation_step(installations: list[Installation], *, app_id: int) -> Step
     """Return on which accounts the App is installed."""
     if not installations:
         advice = "Install it on the account whose repositories you want to see." if app_id else ""
-        return todo("installed", "On no account yet.", advice)
+        return todo("installed", "Not installed yet.", advice)
     if all(installation.suspended_at for installation in installations):
         return problem(
             "installed",
-            "Suspended by its account.",
-            "An owner of the account can end that on GitHub, under Installed GitHub Apps.",
+            "Suspended by the account's owner.",
+            "An owner of the account can unsuspend it on GitHub, under Installed GitHub Apps.",
         )
     names = ", ".join(str(installation.account or installation) for installation in installations)
     return done("installed", f"On {names}.")
@@ -279,8 +279,9 @@ def delivery_step(newest: datetime | None, *, registered: AppRegistration | None
         since = max(since, newest)
     rows = Refusal.objects.filter(reason="bad_signature", refused_at__gt=since)
     if refused := rows.aggregate(count=Sum("count"))["count"]:
-        found = f"{refused:,} {'was' if refused == 1 else 'were'} refused: no secret known here signed them."
-        return problem("delivery", found, "Rotate the webhook secret, so that GitHub and tformance know the same.")
+        verb, they = ("delivery was", "it is") if refused == 1 else ("deliveries were", "they are")
+        found = f"{refused:,} {verb} refused: {they} not signed with any secret known here."
+        return problem("delivery", found, "Rotate the webhook secret so that GitHub and tformance use the same one.")
     if newest is None:
         return waiting("delivery", "GitHub sends one when the App is installed.")
     ago = duration((timezone.now() - newest).total_seconds())
@@ -290,7 +291,7 @@ def delivery_step(newest: datetime | None, *, registered: AppRegistration | None
 def history_step(history: Loading | None, *, has_key: bool) -> Step:
     """Return how much of the history is loaded, and how long it takes."""
     if history is None or not history.states:
-        found = "It begins by itself, within a minute of the installation." if has_key else "It needs the App's key."
+        found = "Starts automatically within a minute of the installation." if has_key else "It needs the App's key."
         return Step("history", State.WAITING if has_key else State.TODO, found)
     failed = history.states.get(Backfill.State.FAILED, 0)
     read = f"{history.done:,} of {history.total:,} items"
@@ -301,7 +302,7 @@ def history_step(history: Loading | None, *, has_key: bool) -> Step:
         return Step("history", state, f"{read}{left}.", advice)
     if failed:
         advice = "The page Jobs says why, and can retry it."
-        return problem("history", f"{failed} parts failed.", advice)
+        return problem("history", f"{failed:,} backfill{'' if failed == 1 else 's'} failed.", advice)
     return done("history", f"{history.done:,} items.")
 
 
@@ -316,7 +317,7 @@ def production_step(history: Loading | None, *, teams: Sequence[Any]) -> Step:
     if not has_deployed and (history is None or history.is_unfinished):
         return waiting("production", "Known once deployments are loaded.")
     advice = "Choose what counts as a deployment."
-    return todo("production", "No deployment looks like one to production.", advice)
+    return todo("production", "No deployment is recognised as production.", advice)
 
 
 def read_teams() -> Sequence[Any]:
@@ -344,4 +345,4 @@ def people_step(users: Set[int]) -> Step:
     """Return how many people have access to a team."""
     if users:
         return done("people", f"{len(users)} {'person has' if len(users) == 1 else 'people have'} access.")
-    return todo("people", "Nobody but operators sees the figures.", "Give people access to a team.")
+    return todo("people", "Only operators can see the figures.", "Give people access to a team.")

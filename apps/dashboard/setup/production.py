@@ -28,9 +28,9 @@ WINDOW = "90d"
 SHOWN = ("deployments", "deployment_frequency", "lead_time", "change_failure_rate", "failed_deployments")
 ENVIRONMENTS, SOURCE = "environments", "source"
 SOURCES = [
-    (DeploymentSource.Kind.WORKFLOW_RUNS, "successful runs of a workflow of that name"),
-    (DeploymentSource.Kind.RELEASES, "releases whose tag has it"),
-    (DeploymentSource.Kind.MERGES, "merges into a branch of that name"),
+    (DeploymentSource.Kind.WORKFLOW_RUNS, "successful runs of a workflow whose name matches"),
+    (DeploymentSource.Kind.RELEASES, "releases whose tag matches"),
+    (DeploymentSource.Kind.MERGES, "merges into a branch whose name matches"),
 ]
 
 
@@ -93,7 +93,7 @@ def take(request: HttpRequest, team: Team, context: dict[str, Any]) -> HttpRespo
     try:
         if request.POST.get("step") == "save":
             save(form, team)
-            messages.success(request, f"Saved for {team}. The figures are derived again within a minute or so.")
+            messages.success(request, f"Saved for {team}. The figures are recomputed within a minute or so.")
             return redirect(f"{reverse('setup-production')}?team={team.slug}")
         context["preview"] = shown(preview_of(form, team))
         context["previewed"] = SOURCE if is_source else ENVIRONMENTS
