@@ -74,25 +74,25 @@ CHANGES: Mapping[str, Change] = {
         make=JobQuerySet.pause,
         done="paused",
         effect="Stop it where it is, until somebody resumes it. What is being read now is read again then.",
-        refusal="It is paused already, or finished: nothing is to be paused.",
+        refusal="Already paused or finished.",
     ),
     "resume": Change(
         make=JobQuerySet.resume,
         done="resumed",
         effect="Let it go on where it was paused.",
-        refusal="It is not paused: nothing is to be resumed.",
+        refusal="Not paused.",
     ),
     "cancel": Change(
         make=cancel,
         done="cancelled",
         effect="End it for good; what was read stays.",
-        refusal="It is finished, or recurs and can only be paused: nothing is to be cancelled.",
+        refusal="Already finished, or recurring (it can only be paused).",
     ),
     "retry": Change(
         make=retry,
         done="retried",
         effect="Let it go on where it failed.",
-        refusal="It did not fail, or was started anew since: nothing is to be retried.",
+        refusal="It has not failed, or was started again since.",
     ),
 }
 

@@ -102,7 +102,7 @@ def test_a_job_that_recurs_is_paused_and_never_ended_for_good(cast: Cast, jobs: 
     for name in ("listing", "scan"):
         answer = client.post(f"{LIST}{jobs[name]}/cancel/")
         assert (answer.status_code, answer.json()["code"]) == (409, "not_in_this_state")
-        assert "recurs and can only be paused" in answer.json()["detail"]
+        assert "recurring (it can only be paused)" in answer.json()["detail"]
         assert client.post(f"{LIST}{jobs[name]}/pause/").json()["state"] == "paused"
 
 

@@ -191,7 +191,7 @@ def test_one_stream_is_changed_from_the_page(reached: Cast) -> None:
 
 def test_an_operator_sees_that_no_worker_runs_backfills(reached: Cast) -> None:
     begin(API)
-    words = "no worker runs them"
+    words = "no worker has taken any for minutes"
     assert words not in read(signed_in(reached.operator), PAGE)
     Backfill.objects.update(not_before=timezone.now() - timedelta(minutes=10))
     assert words in read(signed_in(reached.operator), PAGE)

@@ -81,13 +81,13 @@ def test_workers_and_beat_are_present_or_absent(cast: Cast, monkeypatch: pytest.
     page = read(signed_in(cast.operator), PAGE)
     assert 'Queue live</th><td data-label="State"><span class="badge done">present' in page
     assert "worker@one" in page
-    assert "nothing begins by itself without it" in page
+    assert "scheduled work does not run without it" in page
 
     def away(redis: Any) -> Any:
         raise RedisError
 
     monkeypatch.setattr(health, "present", away)
-    assert "Redis does not answer" in read(signed_in(cast.operator), PAGE)
+    assert "Redis is not responding" in read(signed_in(cast.operator), PAGE)
 
 
 def test_retention_says_how_long_bodies_are_kept(cast: Cast, settings: Any) -> None:
@@ -96,7 +96,7 @@ def test_retention_says_how_long_bodies_are_kept(cast: Cast, settings: Any) -> N
     assert "30 days" in page
     assert "on time" in page
     settings.BODY_RETENTION_DAYS = 0
-    assert "for ever" in read(signed_in(cast.operator), PAGE)
+    assert "forever" in read(signed_in(cast.operator), PAGE)
 
 
 def test_a_day_that_takes_too_long_is_left_out(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_every_choice_is_started(with_umbrella: Cast, scope: str, count: int) ->
 @pytest.mark.parametrize(
     ("sent", "status", "words"),
     [
-        (ALL, 400, "Name a repository, or choose"),
+        (ALL, 400, "Choose one: a repository"),
         ({"repository": "acme/api", "scope": "team:acme", **ALL}, 400, "not both"),
         ({"repository": "acme/api"}, 400, "Streams: "),
         ({"repository": "acme/api", **ALL, "since": "2026-04-01", "until": "2026-03-01"}, 400, "Until: "),

@@ -189,7 +189,7 @@ def test_one_delivery_shows_what_arrived_and_what_became_of_it(cast: Cast) -> No
     DeliveryBody.objects.filter(delivery=row).update(content=body.encode())
     page = read(signed_in(cast.operator), f"{PAGE}{row.pk}/")
     for shown in (
-        *("pull_request.opened", str(row.guid), "acme/api", "Given up after all attempts.", "translator failed"),
+        *("pull_request.opened", str(row.guid), "acme/api", "All attempts failed.", "translator failed"),
         *("KeyError: &#x27;id&#x27;", "2026-03-02 09:00:00", "x-github-event", "hook 7", "/settings/apps"),
         '"zen": "&lt;script&gt;alert(1)&lt;/script&gt; ü"',
     ):
@@ -214,7 +214,7 @@ def test_a_delivery_lists_what_it_recorded(cast: Cast) -> None:
 
 def test_a_delivery_of_which_no_source_is_kept_says_so(cast: Cast) -> None:
     row = done(1, event="repository", action="created")
-    words = "Only accounts and repositories, of which no source is kept."
+    words = "It only updated accounts and repositories, for which no source is kept."
     assert words in read(signed_in(cast.operator), f"{PAGE}{row.pk}/")
 
 

@@ -81,7 +81,7 @@ def test_a_list_has_the_jobs_in_its_state(cast: Cast, jobs: dict[str, int], show
 
 
 def test_an_operator_sees_that_no_worker_runs_jobs(cast: Cast, jobs: dict[str, int]) -> None:
-    words = "Jobs have been due for minutes and no worker runs them."
+    words = "Jobs are due, but no worker has taken any for minutes."
     assert words not in read(signed_in(cast.operator), PAGE)
     Job.objects.filter(pk=jobs["listing"]).update(not_before=timezone.now() - timedelta(minutes=10))
     page = read(signed_in(cast.operator), PAGE)

@@ -34,7 +34,7 @@ def test_a_run_says_what_it_found_and_repaired(reached: Cast) -> None:
     Drift.objects.create(repository_sync=row, stream="issues", checked=40, missing=2, stale=1, repaired=3)
     client = signed_in(reached.operator)
     page = read(client, PAGE)
-    for shown in ("Night of 2026-03-02", "1 failed", "1 of 1", '"Drift">3<', '"Repaired">3<', "02:00 UTC", "3 m 0"):
+    for shown in ("Nightly, 2026-03-02", "1 failed", "1 of 1", '"Drift">3<', '"Repaired">3<', "02:00 UTC", "3 m 0"):
         assert shown in page, shown
     assert "hx-trigger" not in page
     page = read(client, f"{PAGE}{run.pk}/")
@@ -48,14 +48,14 @@ def test_a_run_that_goes_on_is_live(reached: Cast) -> None:
     for address in (PAGE, f"{PAGE}{run.pk}/"):
         page = read(client, address)
         assert 'hx-trigger="every 3s"' in page
-        assert "By hand: everything" in page
+        assert "Manual: everything" in page
 
 
 def test_without_runs_the_page_says_when_the_first_begins(reached: Cast, settings: Any) -> None:
     client = signed_in(reached.operator)
     assert "The first one begins at 02:00 UTC, or start one above." in read(client, PAGE)
     settings.GITHUB_APP_ID = None
-    assert "None begins without the App&#x27;s key" in read(client, PAGE).replace("'", "&#x27;")
+    assert "Reconciliation is off: it needs the App&#x27;s key" in read(client, PAGE).replace("'", "&#x27;")
 
 
 def test_a_repository_or_all_are_compared_now(reached: Cast) -> None:
@@ -64,8 +64,8 @@ def test_a_repository_or_all_are_compared_now(reached: Cast) -> None:
     run = SyncLog.objects.get()
     assert answer.redirect_chain == [(f"{PAGE}{run.pk}/", 302)]
     assert (run.scope, run.is_thorough, run.cause) == (f"repositories:{API}", True, "manual")
-    assert "acme/api is compared with GitHub now." in answer.content.decode()
-    assert "is being compared already" in client.post(START, {"repository": "acme/api"}, follow=True).content.decode()
+    assert "Comparing acme/api with GitHub." in answer.content.decode()
+    assert "is already being compared" in client.post(START, {"repository": "acme/api"}, follow=True).content.decode()
     client.post(START, {"everything": "1"})
     assert set(SyncLog.objects.values_list("scope", flat=True)) == {f"repositories:{API}", "everything"}
 

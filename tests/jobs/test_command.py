@@ -78,7 +78,7 @@ def test_jobs_are_paused_resumed_cancelled_and_retried() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("retry", "{waiting}"), 1, "It did not fail"),
+        (("retry", "{waiting}"), 1, "It has not failed"),
         (("pause", "{waiting}", "{failed}"), 1, "The others cannot be paused."),
         (("pause", "999999"), 2, "There is no job 999999."),
         (("pause",), 2, "takes the ids of jobs"),

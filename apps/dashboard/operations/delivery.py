@@ -30,10 +30,10 @@ MEANINGS = {
     "received": "Waits for a worker.",
     "running": "A worker is processing it.",
     "processed": "Its facts are recorded.",
-    "ignored": "Authentic, and nothing in it is used.",
-    "quarantined": "Authentic, and nothing can be made of it. Fix the cause, then replay it.",
+    "ignored": "Signature valid, but nothing in it is used.",
+    "quarantined": "Signature valid, but the payload could not be read. Fix the cause, then replay it.",
     "failed": "The last attempt failed. It is tried again automatically.",
-    "dead": "Given up after all attempts. Fix the cause, then replay it.",
+    "dead": "All attempts failed. Fix the cause, then replay it.",
 }
 
 

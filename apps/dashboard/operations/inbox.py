@@ -123,7 +123,7 @@ def replay_matching(request: HttpRequest) -> HttpResponse:
     """Say how many deliveries a filter matches, and replay them once that is confirmed."""
     form = InboxFilterForm(request.GET)
     if not form.is_narrow:
-        messages.warning(request, "Choose a filter first: the whole inbox is replayed by a command only.")
+        messages.warning(request, "Choose a filter first. To replay the whole inbox, use manage.py replay.")
         return redirect(f"{reverse('inbox')}?{request.GET.urlencode()}")
     found = replay.find(form.wanted)
     count = found.order_by()[: MOST_REPLAYED + 1].count()

@@ -49,12 +49,12 @@ class Run:
         name = self.row.sync_id
         match self.row.cause:
             case SyncLog.Cause.NIGHTLY:
-                return f"Night of {name.partition(':')[2]}"
+                return f"Nightly, {name.partition(':')[2]}"
             case SyncLog.Cause.SCHEDULED:
-                return f"Hour of team {name.split(':')[1]}"
+                return f"Hourly, team {self.row.team or name.split(':')[1]}"
             case _:
                 kind = schedule.parse_scope(self.row.scope).kind if self.row.scope else ""
-                return f"By hand: {SCOPES.get(kind, kind or 'everything')}"
+                return f"Manual: {SCOPES.get(kind, kind or 'everything')}"
 
     @property
     def total(self) -> int:
@@ -87,7 +87,7 @@ COUNTS = ("missing", "stale", "deleted", "repaired")
 @for_operators
 def reconciliation(request: HttpRequest) -> HttpResponse:
     """Show the runs, the latest first."""
-    part = part_of(request, SyncLog.objects.order_by("-pk"), name="page", size=RUNS_PER_PAGE)
+    part = part_of(request, SyncLog.objects.select_related("team").order_by("-pk"), name="page", size=RUNS_PER_PAGE)
     runs = runs_of(part.rows)
     context = {
         "part": part,
@@ -124,7 +124,7 @@ def runs_of(rows: Sequence[SyncLog]) -> list[Run]:
 @for_operators
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run: what was off by stream, and its repositories, those that failed first."""
-    row = get_object_or_404(SyncLog, pk=pk)
+    row = get_object_or_404(SyncLog.objects.select_related("team"), pk=pk)
     repositories = RepositorySync.objects.filter(sync=row)
     failed_first = Case(When(state=RepositorySync.State.FAILED, then=0), default=1)
     listed = repositories.select_related("repository").order_by(failed_first, "repository__full_name")
@@ -208,8 +208,10 @@ def start(request: HttpRequest) -> HttpResponse:
         messages.error(request, str(error))
     else:
         schedule.enqueue_run(started.sync)
-        what = name or "Everything"
-        words = f"{what} is compared with GitHub now." if started.is_new else f"{what} is being compared already."
+        if started.is_new:
+            words = f"Comparing {name or 'everything'} with GitHub."
+        else:
+            words = f"{name or 'Everything'} is already being compared."
         messages.success(request, words)
         return redirect("reconciliation-run", pk=started.sync.pk)
     return redirect("reconciliation")

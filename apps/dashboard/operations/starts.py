@@ -100,7 +100,7 @@ def problems_of(errors: Any) -> Iterator[str]:
         yield from (CHOOSE_ONE if "exactly one" in str(error) else f"{prefix}{error}" for error in found)
 
 
-CHOOSE_ONE = "Name a repository, or choose a team, an installation or everything; not both."
+CHOOSE_ONE = "Choose one: a repository, a team, an installation or everything."
 
 
 def offered_to(user: Any) -> dict[str, Any]:
