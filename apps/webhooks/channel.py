@@ -48,7 +48,19 @@ class Relayed:
 
     @property
     def title(self) -> str:
-        return f"{self.headers.get('x-github-event', 'unknown')} {self.headers.get('x-github-delivery', '')}".strip()
+        """Return the delivery's event and GUID, as they can be shown on a terminal."""
+        named = f"{self.headers.get('x-github-event', 'unknown')} {self.headers.get('x-github-delivery', '')}"
+        return printable(named.strip())
+
+
+def printable(text: str) -> str:
+    """Return the text without what controls a terminal: anybody can post to a channel."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def is_header(text: str) -> bool:
+    """Return whether the text can be sent as a header."""
+    return bool(text) and text.isascii() and text.isprintable()
 
 
 def direct_session() -> requests.Session:
@@ -105,18 +117,21 @@ class Forwarder:
                 for event in SSEClient(chunks_of(response)).events():
                     if event.event == "message":
                         self.take(event.data)
-                    self.last_id = event.id or self.last_id
+                    self.last_id = (is_header(event.id or "") and event.id) or self.last_id
                     yield event
-            except (OSError, HTTPException, HTTPError) as error:  # while the stream is read, below requests
+            except (OSError, HTTPException, HTTPError, UnicodeDecodeError) as error:  # of the stream, below requests
                 raise requests.ConnectionError(error) from error
 
     def take(self, data: str) -> None:
         """Post what the channel sent, and say what became of it."""
+        secrets = self.secrets()
         try:
-            relayed = read_event(data, secrets=self.secrets())
-        except ValueError as error:
-            self.say(f"Skipped an event that is no delivery: {error}.")
-            return
+            relayed = read_event(data, secrets=secrets)
+            self._forward(relayed)
+        except (ValueError, RecursionError) as error:  # nested too deeply, or a header that HTTP does not have
+            self.say(f"Skipped an event that is no delivery: {printable(str(error))}.")
+
+    def _forward(self, relayed: Relayed) -> None:
         if not relayed.is_signed:
             self.say(
                 f"{relayed.title}: no secret known here signed it. Either the App has another secret, or the channel "
@@ -135,6 +150,8 @@ class Forwarder:
                     timeout=POST_S,
                     allow_redirects=False,
                 )
+            except requests.exceptions.InvalidHeader:
+                raise  # and no later attempt is better
             except requests.RequestException:
                 if attempt < POST_ATTEMPTS:
                     self.sleep(FIRST_PAUSE_S)
@@ -149,7 +166,7 @@ def check_channel(response: requests.Response) -> None:
     if response.status_code == HTTPStatus.OK and kind == "text/event-stream":
         return
     if response.is_redirect:
-        raise ChannelError(f"The channel is elsewhere: use {response.headers['location']}")
+        raise ChannelError(f"The channel is elsewhere: use {printable(response.headers['location'])}")
     if response.status_code == HTTPStatus.OK:
         raise ChannelError("This address is no channel: it answers with a page. A channel is https://smee.io/NAME.")
     if response.status_code in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE):

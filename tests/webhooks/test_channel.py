@@ -248,6 +248,29 @@ def test_what_is_no_delivery_is_skipped(
     assert len(receiver.got) == 1
 
 
+DEEP = '{"x-github-event":"push","body":' + "[" * 100_000 + "]" * 100_000 + "}"
+BAD_EVENTS = {
+    "nested too deeply": DEEP,
+    "a number of thousands of digits": f'{{"body":{"1" * 5000}}}',
+    "half a surrogate pair": '{"body":"\\ud800"}',
+    "a header with a line feed": '{"x-github-event":"a\\nb","body":"x"}',
+    "a header that is not Latin": '{"x-github-event":"\\u0416\\u001b[31m","body":"x"}',
+}
+
+
+@pytest.mark.parametrize("name", BAD_EVENTS)
+def test_a_bad_event_ends_nothing_and_does_not_control_the_terminal(
+    smee: FakeSmee, receiver: Receiver, follow: Callable[[], Following], name: str
+) -> None:
+    following = follow()
+    smee.emit(BAD_EVENTS[name])
+    deliver(smee, BODIES["compact"])
+    eventually(lambda: receiver.got)
+    assert any(words.startswith("Skipped an event") for words in following.said)
+    assert all(words.isprintable() for words in following.said)
+    assert (len(receiver.got), following.pauses) == (1, [])
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
