@@ -20,7 +20,7 @@ from apps.teams.models import TeamAccess
 from apps.teams.people import ROLES
 from apps.users.access import is_operator
 from apps.users.models import ApiToken, CustomUser
-from apps.users.sign_in import has_mail
+from apps.users.sign_in import client_network, forget_attempts, has_mail, normal_name, refused, take_attempt
 
 MOST_TOKENS = 50
 LIFETIMES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "No expiry"}
@@ -40,16 +40,28 @@ class MailForm(forms.Form):
     email = forms.EmailField(required=False, max_length=254)
     password = forms.CharField(required=False, strip=False)
 
-    def __init__(self, *args: Any, user: CustomUser, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: CustomUser, network: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.user = user
+        self.user, self.network = user, network
+        self.wait_s = 0.0
 
     def clean(self) -> None:
         """Check the password if the address changes."""
         is_changed = self.cleaned_data.get("email") != self.user.email
         needs_password = is_changed and self.user.has_usable_password()
-        if needs_password and not self.user.check_password(self.cleaned_data.get("password", "")):
+        if needs_password and not self._is_right(self.cleaned_data.get("password", "")):
             self.add_error("password", "Enter your current password to change the address.")
+
+    def _is_right(self, password: str) -> bool:
+        """Check the password, counted with the attempts to sign in: a session that was stolen guesses no faster."""
+        if not password:
+            return False
+        counted = normal_name(self.user.username), self.network
+        self.wait_s, _ = take_attempt(*counted)
+        if self.wait_s or not self.user.check_password(password):
+            return False
+        forget_attempts(*counted)
+        return True
 
     def save(self) -> None:
         """Store the address."""
@@ -122,8 +134,12 @@ def change_mail(request: HttpRequest) -> HttpResponse:
     if not has_mail():
         raise Http404("No mail can be sent here.")
     user: Any = request.user
-    form = MailForm(request.POST, user=user)
-    if not form.is_valid():
+    form = MailForm(request.POST, user=user, network=client_network(request))
+    is_valid = form.is_valid()
+    if form.wait_s:
+        request.sign_in_wait_s = form.wait_s  # type: ignore[attr-defined]
+        return refused(request, HttpResponse(), None)
+    if not is_valid:
         return show(request, status=400, mail_form=form)
     form.save()
     messages.success(request, "Your address was changed.")

@@ -51,7 +51,12 @@ def has_mail() -> bool:
 
 def user_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
     """Return the normalised user name."""
-    return str((credentials or {}).get("username") or "").strip().lower()[:255]
+    return normal_name(str((credentials or {}).get("username") or ""))
+
+
+def normal_name(name: str) -> str:
+    """Return the name by which attempts of a user are counted."""
+    return name.strip().lower()[:255]
 
 
 def client_network(request: HttpRequest) -> str:
@@ -102,6 +107,11 @@ def take_attempt(name: str, address: str) -> tuple[float, int]:
             AccessAttempt.objects.create(username=name, ip_address=address, failures_since_start=1)
             pair.update(attempt_time=Now())
         return 0.0, failures + 1
+
+
+def forget_attempts(name: str, address: str) -> None:
+    """Begin to count anew after a right password, as a sign-in does."""
+    AccessAttempt.objects.filter(username=name, ip_address=address).delete()
 
 
 def recent(attempts: "QuerySet[AccessAttempt]") -> tuple[int, float]:

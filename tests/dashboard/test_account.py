@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from rest_framework.test import APIClient
 
 from apps.users.models import ApiToken, CustomUser
@@ -73,6 +74,20 @@ class TestMail:
             assert (answer.status_code, ana.email) == (400, "ana@acme.example")
         assert self.change(ana, email="new@acme.example", password="four quiet boats").status_code == 302
         assert ana.email == "new@acme.example"
+
+    def test_the_password_is_guessed_no_faster_than_by_signing_in(self, ana: CustomUser) -> None:
+        answers = [self.change(ana, email="mallory@evil.example", password=f"guess {one}") for one in range(5)]
+        assert {answer.status_code for answer in answers} == {400}
+        refused = self.change(ana, email="mallory@evil.example", password="four quiet boats")
+        assert (refused.status_code, ana.email) == (429, "ana@acme.example")
+        assert int(refused["Retry-After"]) > 0
+        credentials = {"login": "Ana", "password": "four quiet boats"}
+        assert Client().post("/accounts/login/", credentials).status_code == 429, "they count together"
+
+    def test_a_right_password_is_not_held_up(self, ana: CustomUser) -> None:
+        for number in range(7):
+            self.change(ana, email="mallory@evil.example", password="wrong")
+            assert self.change(ana, email=f"a{number}@acme.example", password="four quiet boats").status_code == 302
 
     def test_without_mail_there_is_no_such_form(self, ana: CustomUser, settings: Any) -> None:
         settings.EMAIL_BACKEND = NO_MAIL
