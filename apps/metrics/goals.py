@@ -100,6 +100,7 @@ def set_goal(team: Team, *, figure: str, direction: str, target: float) -> Goal:
     """Return the new goal of a figure, which replaces the ones without an end from this week on."""
     monday = _monday(Window.last(1, time_zone=team.time_zone).start)
     with transaction.atomic():
+        Team.objects.select_for_update(no_key=True).get(pk=team.pk)  # two at once would each leave an open goal
         end_goals(team, figure=figure)
         if team.goals.count() >= MOST_GOALS:
             raise TooManyGoalsError(

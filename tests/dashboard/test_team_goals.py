@@ -6,10 +6,12 @@ import pytest
 from django.test import Client
 
 from apps.dashboard.team_goals import target_in
+from apps.metrics import goals
 from apps.metrics.models import Goal
 from apps.users.models import CustomUser
 from tests.api.conftest import Cast
 from tests.dashboard.test_pages import read, signed_in
+from tests.dashboard.two_clicks import both_at
 
 pytestmark = pytest.mark.django_db
 GOALS, TEAM = "/teams/acme/goals/", "/teams/acme/?section=flow"
@@ -29,6 +31,13 @@ def test_an_admin_sets_a_goal_on_a_card_and_ends_it(week: Cast) -> None:
     page = post(week.admin, end="1").content.decode()
     assert not Goal.objects.exists()
     assert " was removed." in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_goals_at_once_leave_the_later_one(cast: Cast) -> None:
+    with both_at(goals, "end_goals") as together:
+        together(lambda: goals.set_goal(cast.teams["acme"], figure="cycle_time", direction="at_most", target=1))
+    assert Goal.objects.count() == 1
 
 
 def test_a_goal_that_was_measured_ends_with_last_week(week: Cast) -> None:
