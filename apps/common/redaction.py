@@ -16,6 +16,9 @@ SECRET_VALUES = re.compile(
     | (?<=://)[^/\s:@]*:[^/\s@]+(?=@)                           # user:password in an address
     | (?<=[Bb]earer\ )[^\s'",]+
     | (?<=[Tt]oken\ )[0-9a-f]{40}
+    | (?<=/invitations/)[A-Za-z0-9_-]{20,}                      # links that are a permission, in paths of requests
+    | (?<=/unsubscribe/)[^/\s'",?]+
+    | (?<=/password/reset/key/)[^/\s'",?]+-[^/\s'",?]+
     """,
     re.VERBOSE | re.DOTALL,
 )

@@ -76,6 +76,21 @@ def test_a_token_of_the_new_form_that_was_cut_off_is_hidden_too() -> None:
         assert redact(f"said {NEW_TOKEN[:length]}") == f"said {HIDDEN}"
 
 
+@pytest.mark.parametrize(
+    ("path", "secret"),
+    [
+        ("/invitations/{}/", "jZ8_Qx-3vN0aRk5tYw7LmB2cD4eF6gH1iJ9oPqSuTzX"),
+        ("/unsubscribe/{}/", "WzEsMSwiZGlnZXN0Il0:1abcde:signature"),
+        ("/accounts/password/reset/key/{}/", "1f-cx8k3v-0a1b2c3d4e5f"),
+    ],
+)
+def test_links_that_are_a_permission_are_hidden_in_paths(path: str, secret: str) -> None:
+    for text in (path, f"Internal Server Error: {path}", f"https://t.example{path}?a=1", f"'{path.rstrip('/')}'"):
+        assert redact(text.format(secret)) == text.format(HIDDEN)
+    for kept in ("/people/acme/invitations/revoke/", "/accounts/password/reset/key/done/"):
+        assert redact(kept) == kept
+
+
 def test_passwords_in_addresses_are_hidden() -> None:
     assert redact("redis://:hunter2@127.0.0.1/0 postgres://u:hunter2@h/n") == (
         f"redis://{HIDDEN}@127.0.0.1/0 postgres://{HIDDEN}@h/n"
