@@ -1,14 +1,16 @@
-"""Client address and scheme from X-Forwarded-* of trusted proxies only, and response headers."""
+"""Client address and scheme from X-Forwarded-* of trusted proxies only, response headers, and NULs in parameters."""
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Any
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED")
 
@@ -75,3 +77,27 @@ class ContentSecurityMiddleware(CSPMiddleware):
         elif request.path.startswith(TO_GITHUB):
             response._csp_update = {"form-action": [settings.GITHUB_URL]}  # type: ignore[attr-defined]
         return super().process_response(request, response)
+
+
+class NulMiddleware:
+    """Answer 400 to parameters of a page that have a NUL, which no text in PostgreSQL can have.
+
+    The API and the receiver check what they are sent by themselves.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, *_: Any) -> HttpResponse | None:
+        """Refuse the request before its view reads it."""
+        if hasattr(view, "cls") or not has_nul((request.GET, request.POST)):  # views of the API have a `cls`
+            return None
+        return render(request, "dashboard/bad_request.html", status=400)
+
+
+def has_nul(parameters: Iterable[QueryDict]) -> bool:
+    """Return whether a name or a value has a NUL."""
+    return any("\0" in text for each in parameters for name, values in each.lists() for text in (name, *values))

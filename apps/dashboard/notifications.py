@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.common.encryption import can_encrypt
@@ -90,6 +91,12 @@ class ChannelForm(forms.Form):
     topics = forms.MultipleChoiceField(choices=Topic.choices, required=False)
 
 
+class ThresholdForm(forms.Form):
+    """After how many days a pull request counts as stuck."""
+
+    stuck_days = forms.IntegerField(min_value=1, max_value=MOST_STUCK_DAYS)
+
+
 def topics_of(team: Team | None) -> tuple[Topic, ...]:
     """Return what a user may be notified of, of a team or of the instance."""
     return tuple(Topic) if team else ALERTS_OF_OPERATORS
@@ -104,6 +111,7 @@ def may_lead(user: Any, team: Team | None) -> bool:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@never_cache  # it shows the signing secret of a new channel, once
 def team_notifications(request: HttpRequest, slug: str) -> HttpResponse:
     """Show what the user is notified of and the team's channels, and store the user's choice."""
     return _page(request, get_object_or_404(Team.objects.visible_to(request.user), slug=slug))
@@ -111,6 +119,7 @@ def team_notifications(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@never_cache
 def notifications(request: HttpRequest) -> HttpResponse:
     """Show the teams whose notifications the user may choose; to operators, also those of the instance."""
     if is_operator(request.user):
@@ -197,11 +206,12 @@ def _team_to_lead(request: HttpRequest, slug: str) -> Team | None:
 def change_threshold(request: HttpRequest, slug: str) -> HttpResponse:
     """Store after how many days a pull request counts as stuck."""
     team = _team_to_lead(request, slug)
-    days = request.POST.get("stuck_days", "")
-    if not days.isdecimal() or not 1 <= int(days[:4]) <= MOST_STUCK_DAYS:
+    form = ThresholdForm(request.POST)
+    if not form.is_valid():
         messages.error(request, f"Enter a number of days from 1 to {MOST_STUCK_DAYS}.")
     else:
-        AlertThreshold.objects.update_or_create(team=team, defaults={"stuck_days": int(days)})
+        days = form.cleaned_data["stuck_days"]
+        AlertThreshold.objects.update_or_create(team=team, defaults={"stuck_days": days})
         messages.success(request, f"A pull request counts as stuck after {days} days.")
     return _back(team)
 

@@ -84,7 +84,7 @@ def now(request: HttpRequest) -> HttpResponse:
         is_everything=show == "all",
         bots=Bots.INCLUDE if request.GET.get("bots") == "include" else Bots.EXCLUDE,
         repository_ids=ids_of(repository, teams=chosen, known=repositories) if repository else None,
-        reviewer=request.GET.get("reviewer", "").replace("\0", ""),
+        reviewer=request.GET.get("reviewer", ""),
     )
     reasons = (Reason.REVIEW,) if filters.reviewer else tuple(Reason)
     seen_at = timezone.now()

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.activity.models import GitHubTeam
@@ -32,6 +33,7 @@ ONLY_ADMINS = "Only admins of the team and operators decide who has access to it
 
 @require_safe
 @login_required
+@never_cache  # it shows the link of a new invitation, once
 def people(request: HttpRequest) -> HttpResponse:
     """Show who has access to a team of the user's; its admins change that and invite others."""
     teams = list(Team.objects.visible_to(request.user).order_by("name", "pk"))

@@ -18,6 +18,8 @@ from apps.metrics.figures.formatting import as_words, unit_beside
 from apps.metrics.models import HourlyFigures
 from apps.teams.models import Team
 
+MARGIN = timedelta(days=2)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRestatement:
@@ -53,11 +55,13 @@ def changes(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def day_of(text: str) -> date | None:
-    """Return the day of an ISO date; None for anything else."""
+    """Return the day of an ISO date; None for anything else, and for the ends of the calendar."""
     try:
-        return parse_date(text)
+        day = parse_date(text)
     except ValueError:
         return None
+    # A day has a next one, and its first moment is one in every time zone.
+    return day if day and date.min + MARGIN < day < date.max - MARGIN else None
 
 
 def last_monday(today: date) -> date:

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.urls import reverse
 
@@ -56,7 +55,7 @@ def ensure_mailable(email: str) -> None:
     if not has_mail():
         raise AccessRefusedError("No mail can be sent: EMAIL_URL is not set. Send the link yourself.")
     try:
-        validate_email(email)
+        Invitation._meta.get_field("email").run_validators(email)  # also its length
     except ValidationError as error:
         raise AccessRefusedError(f"{email} is not an e-mail address.") from error
 

@@ -212,7 +212,7 @@ class TestFilters:
         ("parameters", "words"),
         [
             ("window=year", "7d or 90d"),
-            ("repository=%00", "does not track the repository"),
+            ("repository=%00", "null character"),
             ("as_of=0001-01-01T00:00:00%2B14:00", "1970-01-01"),
             ("from=0002-01-01&to=0003-01-01", "1970-01-01"),
             ("from=2026-03-02&last_day=yesterday", "yesterday"),

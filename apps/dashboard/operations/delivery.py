@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.activity.models import Installation, PullRequest, Repository
@@ -69,6 +70,7 @@ def delivery(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_safe
 @for_operators
+@never_cache
 def body(request: HttpRequest, pk: int) -> HttpResponse:
     """Answer the whole body as plain text, byte by byte as GitHub signed it."""
     found = get_object_or_404(Delivery, pk=pk).body

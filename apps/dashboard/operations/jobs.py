@@ -103,7 +103,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     if show not in SHOWN:
         raise Http404(f"There is no list {show!r}.")
     state, user = "" if show == "all" else show, request.user
-    term = request.GET.get("q", "").strip().replace("\x00", "")
+    term = request.GET.get("q", "").strip()
     visible = repositories_visible_to(user)
     named = visible.filter(full_name__icontains=term) if term else visible
     repositories = part_of(

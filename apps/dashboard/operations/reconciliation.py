@@ -154,7 +154,7 @@ def off(drift: Drift | Found) -> int:
 @for_operators
 def completeness(request: HttpRequest) -> HttpResponse:
     """Show up to when each repository is complete, and its gaps with what to do."""
-    term = request.GET.get("q", "").strip().replace("\x00", "")
+    term = request.GET.get("q", "").strip()
     found: QuerySet[Repository] = Repository.objects.filter(deleted_at=None).order_by("full_name", "pk")
     part = part_of(
         request, found.filter(full_name__icontains=term) if term else found, name="page", size=REPOSITORIES_PER_PAGE
@@ -194,7 +194,7 @@ def _is_complete(one: Completeness, *, now: datetime) -> bool:
 @for_operators
 def start(request: HttpRequest) -> HttpResponse:
     """Compare a repository, or all, with GitHub now."""
-    name = request.POST.get("repository", "").strip().replace("\x00", "")
+    name = request.POST.get("repository", "").strip()
     if not name and "everything" not in request.POST:
         messages.warning(request, "Name a repository, or start for all of them.")
         return redirect("reconciliation")

@@ -123,6 +123,7 @@ COUNTED = Listing()
 ORDERINGS = ("-at", "at", "-value", "value", "repository", "-repository", "account", "-account")
 SEARCHED = ("title", "environment", "workflow", "sha")
 LARGEST_NUMBER = 2**31 - 1
+LONGEST_NUMBER = len(str(LARGEST_NUMBER))  # Python refuses to read a number of thousands of digits
 
 
 def rows_of_figure(key: str, query: FigureQuery, *, listing: Listing = COUNTED) -> QuerySet[Any]:
@@ -172,7 +173,7 @@ def _matching(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
     names = ("title",) if is_numbered else (name for name in SEARCHED if hasattr(rows.model, name))
     condition = Q(*((f"{name}__icontains", text) for name in names), _connector=Q.OR) or Q(pk=None)
     digits = text.strip().removeprefix("#")
-    if is_numbered and digits.isdecimal() and int(digits) <= LARGEST_NUMBER:
+    if is_numbered and digits.isdecimal() and len(digits) <= LONGEST_NUMBER and int(digits) <= LARGEST_NUMBER:
         condition |= Q(number=int(digits))
     return rows.filter(condition)
 
