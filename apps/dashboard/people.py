@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.activity.models import GitHubTeam
 from apps.common.db import is_id
-from apps.notifications.invitations import invite
+from apps.notifications.invitations import Issued, invite
 from apps.teams.accounts import ProposalRefusedError, create_team, members_of, proposed_to
 from apps.teams.models import Invitation, Team, TeamAccess
 from apps.teams.people import ROLES, AccessRefusedError, change_role, remove
@@ -103,8 +103,16 @@ def invite_person(request: HttpRequest, slug: str) -> HttpResponse:
     except AccessRefusedError as error:
         messages.error(request, str(error))
         return back_to(team)
-    link = format_html('<code class="secret">{}</code>', issued.url)
-    if issued.is_mailed:
+    say_issued(request, issued)
+    return back_to(team)
+
+
+def say_issued(request: HttpRequest, issued: Issued) -> None:
+    email, link = issued.invitation.email, format_html('<code class="secret">{}</code>', issued.url)
+    if issued.is_repeated:
+        again = f"{email} was invited less than a minute ago. If no mail arrives, revoke that and invite again."
+        messages.info(request, again)
+    elif issued.is_mailed:
         messages.success(request, f"The invitation was sent to {email}.")
     elif email:
         words = format_html(
@@ -113,7 +121,8 @@ def invite_person(request: HttpRequest, slug: str) -> HttpResponse:
         messages.warning(request, words)
     else:
         messages.success(request, format_html("Send this link to one person. It works once, for 7 days: {}", link))
-    return back_to(team)
+    if issued.replaced:
+        messages.info(request, "The link that you made for this role less than a minute ago no longer works.")
 
 
 @require_POST

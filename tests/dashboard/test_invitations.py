@@ -13,11 +13,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.notifications.invitations import MOST_OPEN
+from apps.notifications.invitations import MOST_OPEN, invite
 from apps.teams.models import Invitation, TeamAccess
 from apps.users.models import CustomUser
 from tests.api.conftest import Cast
 from tests.dashboard.test_pages import read, signed_in
+from tests.dashboard.two_clicks import both_at
 
 pytestmark = pytest.mark.django_db
 NO_MAIL = "django.core.mail.backends.dummy.EmailBackend"
@@ -107,6 +108,26 @@ def test_an_invitation_ends(cast: Cast, how: str) -> None:
     assert client.post("/invitation/", NEW).status_code == 404
     assert follow(link)[1].status_code == 404
     assert not CustomUser.objects.filter(username="nora").exists()
+
+
+def test_a_second_click_makes_a_new_link_instead_of_the_first(cast: Cast) -> None:
+    make_link(cast, "lead"), make_link(cast)
+    first, second = make_link(cast), make_link(cast)
+    assert Invitation.objects.open().filter(role="viewer").count() == 1
+    assert follow(first)[1].status_code == 404
+    assert follow(second)[1].status_code == 200
+    assert Invitation.objects.open().filter(role="lead").exists(), "it is another one"
+    Invitation.objects.update(created_at=timezone.now() - timedelta(minutes=2))
+    make_link(cast)
+    assert follow(second)[1].status_code == 200, "it was no second click"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_at_once_make_one_invitation(cast: Cast) -> None:
+    """Each is held when it has made one: where neither waits for the other, both come there."""
+    with both_at(Invitation.objects, "issue") as together:
+        together(lambda: invite(cast.teams["acme"], role="viewer", email="nora@acme.example", by=cast.admin))
+    assert (Invitation.objects.count(), len(mail.outbox)) == (1, 1)
 
 
 def test_it_lasts_a_week(cast: Cast) -> None:
