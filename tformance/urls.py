@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -54,6 +56,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/", include(API)),
     path("webhooks/", include("apps.webhooks.views")),
+    path("favicon.ico", RedirectView.as_view(url=static("dashboard/mark.svg"))),  # browsers ask beside a plain text
 ]
 
 handler500 = "apps.dashboard.failures.answer_failure"

@@ -80,7 +80,7 @@ def test_a_form_that_is_sent_meanwhile_is_503_too(client: Client, away: None) ->
     assert (answer.status_code, answer["Retry-After"]) == (503, "10")
 
 
-@pytest.mark.parametrize("address", ["/", "/teams/acme/figures/commits/"])
+@pytest.mark.parametrize("address", ["/teams/acme/?section=delivery", "/teams/acme/figures/commits/"])
 def test_a_page_that_takes_too_long_says_to_ask_for_less(client: Client, blocked: None, address: str) -> None:
     limit("statement_timeout")
     answer = client.get(address)
