@@ -58,7 +58,7 @@ def test_several_of_a_topic_are_one_message(cast: Cast, mailoutbox: list[Any]) -
     work()
     assert len(mailoutbox) == 2
     assert "• acme/api#1 waits\n• acme/api#2 waits" in mailoutbox[0].body
-    assert "acme/api#3 waits\n\nOver:\nacme/api#1 waits" in mailoutbox[1].body
+    assert "acme/api#3 waits\n\nResolved:\nacme/api#1 waits" in mailoutbox[1].body
     assert set(Alert.objects.filter(over_at=None).values_list("key", flat=True)) == {"2", "3"}
 
 
