@@ -102,7 +102,7 @@ def forget_secrets() -> None:
 def note_signature(secret: SigningSecret) -> None:
     """Store on a secret's row that it signed a delivery, every few seconds; never fails, waits a second at most.
 
-    The rows of deliveries cannot tell it for ever: a redelivery signed with another secret replaces the signer.
+    The rows of deliveries cannot say it forever: a redelivery signed with another secret replaces the signer.
     """
     now_s = time.monotonic()
     is_stored = any(each.name == secret.name for each in _cache.secrets)

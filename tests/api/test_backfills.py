@@ -50,7 +50,7 @@ def test_a_retry_continues_failed_backfills_that_were_not_started_again(reached:
     fail(row)
     walk()
     refused = client.post(f"{LIST}{row.pk}/retry/")
-    assert (refused.status_code, "started anew" in refused.json()["detail"]) == (409, True)
+    assert (refused.status_code, "started again since" in refused.json()["detail"]) == (409, True)
 
 
 @pytest.mark.parametrize("change", ["pause", "resume", "cancel", "retry"])

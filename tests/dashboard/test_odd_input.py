@@ -22,7 +22,7 @@ THRESHOLD = "/teams/acme/notifications/stuck/"
     ("who", "address", "status", "words"),
     [
         *(
-            ("viewer", f"/teams/acme/changes/?since={day}", 200, "That is no date.")
+            ("viewer", f"/teams/acme/changes/?since={day}", 200, "That is not a date.")
             for day in ("9999-12-31", "9999-12-30", "0001-01-01")
         ),
         ("viewer", f"/teams/acme/figures/cycle_time/?{WEEK}&search={DIGITS}", 200, "Cycle time"),

@@ -77,7 +77,9 @@ def test_the_access_of_another_team_is_not_changed_through_ones_own(cast: Cast) 
     assert post(signed_in(cast.admin), "change-access", access=theirs.pk, role="viewer").status_code == 404
     assert post(signed_in(cast.admin), "change-access", access=theirs.pk, remove="").status_code == 404
     foreign, _ = Invitation.objects.issue(team=cast.teams["umbrella"], role="viewer")
-    assert "ended before" in words(post(signed_in(cast.admin), "revoke-invitation", invitation=foreign.pk))
+    assert "already accepted, revoked or expired" in words(
+        post(signed_in(cast.admin), "revoke-invitation", invitation=foreign.pk)
+    )
     assert Invitation.objects.open().count() == 1
 
 

@@ -277,7 +277,10 @@ class TestChecklist:
         Refusal.objects.create(
             status=401, reason="bad_signature", count=2, headers={}, refused_at=timezone.now() + timedelta(minutes=1)
         )
-        assert (steps()["delivery"].state, "2 were refused" in steps()["delivery"].found) == (State.PROBLEM, True)
+        assert (steps()["delivery"].state, "2 deliveries were refused" in steps()["delivery"].found) == (
+            State.PROBLEM,
+            True,
+        )
 
 
 @pytest.mark.parametrize("state", ["", "another", "é"])
