@@ -57,7 +57,7 @@ def test_from_what_is_stuck_to_why_it_is(context: BrowserContext, page: Page, wa
     review = page.get_by_role("region", name="Waiting for review").last
     expect(review.get_by_role("row", name="Change 7")).to_contain_text("ben, cy")
     page.get_by_role("link", name="cy 1").click()
-    expect(page.get_by_text("Only what waits for cy.")).to_be_visible()
+    expect(page.get_by_text("Only what is waiting for cy.")).to_be_visible()
     page.get_by_role("link", name="Change 7").click()
     expect(page.get_by_role("heading", name="Change 7")).to_be_visible()
     expect(page.get_by_role("row", name="cy")).to_contain_text("none yet")

@@ -116,7 +116,7 @@ def test_from_an_empty_database_to_live_figures_in_six_acts(
     acts.press("Continue", Name_of_the_organisation="acme", Name_of_the_App="acme figures")
     acts.press("Create it on GitHub")
     acts.press("Create GitHub App for acme")
-    expect(page.get_by_text("acme figures is created")).to_be_visible()
+    expect(page.get_by_text("acme figures was created")).to_be_visible()
     page.wait_for_timeout(5 * SECONDS)  # as long as anybody takes; each process reads the secrets every four seconds
     acts.press("Install it on GitHub")
     acts.press("Install")
