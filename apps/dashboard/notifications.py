@@ -28,7 +28,7 @@ from apps.notifications.models import (
     Topic,
     WebhookMessage,
 )
-from apps.teams.models import Team, TeamAccess
+from apps.teams.models import Team
 from apps.users.access import is_operator
 from apps.users.sign_in import has_mail
 
@@ -38,7 +38,6 @@ EXPLANATIONS = {
     Topic.FAILED_NIGHTS: "A reconciliation with GitHub failed. Team admins are always notified when this begins.",
     Topic.STUCK: "An open pull request has made no progress for too long.",
 }
-LEADERS = (TeamAccess.Role.ADMIN, "lead")
 MOST_STUCK_DAYS = 365
 
 
@@ -104,9 +103,9 @@ def topics_of(team: Team | None) -> tuple[Topic, ...]:
 
 def may_lead(user: Any, team: Team | None) -> bool:
     """Return whether the user may change the team's channels: its admins and leads, and operators."""
-    if is_operator(user):
-        return True
-    return team is not None and team.accesses.filter(user=user.pk, role__in=LEADERS).exists()
+    if team is None:
+        return is_operator(user)
+    return Team.objects.led_by(user).filter(pk=team.pk).exists()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -146,7 +145,6 @@ def _page(request: HttpRequest, team: Team | None) -> HttpResponse:
         "stuck_days": AlertThreshold.days_of(team) if team else None,
         "has_mail": has_mail(),
         "can_encrypt": can_encrypt(),
-        "form": ChannelForm(),
     }
     return render(request, "dashboard/notifications.html", context)
 
@@ -175,7 +173,7 @@ def rows_of(user: Any, team: Team | None) -> list[TopicRow]:
 
 
 def store_choice(request: HttpRequest, team: Team | None) -> None:
-    """Store the user's choice of topics, and of an admin or lead when a pull request is stuck."""
+    """Store the user's choice of topics."""
     by_note, by_mail = set(request.POST.getlist("note")), set(request.POST.getlist("mail"))
     for topic in topics_of(team):
         is_noted = topic in by_note and topic != Topic.DIGEST

@@ -91,7 +91,6 @@ def now(request: HttpRequest) -> HttpResponse:
     sections = read_stuck(chosen, filters=filters, reasons=reasons, now=seen_at)
     context = {
         "sections": [shown_section(each, request=request, seen_at=seen_at) for each in sections],
-        "total": sum(each.total for each in sections),
         "seen_at": seen_at,
         "show": show,
         "shows": [(name, title, address(request, show=name)) for name, title in SHOWN.items()],

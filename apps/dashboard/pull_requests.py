@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from apps.activity.models import PullRequest, WorkflowRun
@@ -231,14 +231,7 @@ def shown_boundary(boundary: Boundary, *, title: str, explanation: Explanation, 
 
 def delivery_url(source: Source) -> str:
     """Return the page of a delivery; empty for what is none, or is not stored any more."""
-    if source.delivery is None:
-        return ""
-    for name in ("delivery", "admin:webhooks_delivery_change"):
-        try:
-            return reverse(name, args=[source.key])
-        except NoReverseMatch:
-            continue
-    return ""
+    return "" if source.delivery is None else reverse("delivery", args=[source.key])
 
 
 def figures(found: PullRequest, team: Team | None, _: HttpRequest) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from apps.notifications.messages import Message, escape, page_url, queue
+from apps.notifications.messages import Message, choices_url, escape, queue
 from apps.notifications.models import ALERTS, Alert, Channel, Subscription, Topic
 from apps.teams.models import Team
 
@@ -61,8 +61,8 @@ def open_alerts(team: Team | None) -> QuerySet[Alert]:
 
 
 def _message(team: Team | None, topic: Topic, *, new: Sequence[Alert], over: Sequence[Alert]) -> Message:
-    name, url = (team.name, page_url("team-notifications", team.slug)) if team else ("tformance", _url_of_instance())
-    subject = f"{name}: {TITLES[topic][0 if new else 1]}"
+    url = choices_url(team)
+    subject = f"{team.name if team else 'tformance'}: {TITLES[topic][0 if new else 1]}"
     parts = [_listed(new), _listed(over, title="Resolved:")]
     paragraphs = [part for part in parts if part]
     text = "\n\n".join([*paragraphs, f"You get one message when an alert begins and one when it ends.\n{url}"])
@@ -81,10 +81,6 @@ def _message(team: Team | None, topic: Topic, *, new: Sequence[Alert], over: Seq
             "over": [{"key": alert.key, "text": alert.words} for alert in over],
         },
     )
-
-
-def _url_of_instance() -> str:
-    return page_url("notifications")
 
 
 def _listed(alerts: Sequence[Alert], *, title: str = "") -> str:

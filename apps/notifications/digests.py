@@ -18,7 +18,7 @@ from apps.metrics.digest import Digest, Line, read_digest
 from apps.metrics.figures import Window
 from apps.metrics.figures.formatting import duration
 from apps.metrics.stuck import Reason, Section, StuckPullRequest
-from apps.notifications.messages import PRIORITY, Message, escape, page_url, queue
+from apps.notifications.messages import PRIORITY, Message, choices_url, escape, page_url, queue
 from apps.notifications.models import Channel, Subscription, Topic
 from apps.teams.models import Team
 
@@ -150,7 +150,7 @@ def context_of(digest: Digest) -> dict[str, Any]:
         "rows": [(line, page_url("entities", team.slug, line.figure.key, query=kept)) for line in digest.lines],
         "stuck": shown_stuck(digest.stuck),
         "team_url": page_url("team", team.slug),
-        "settings_url": page_url("team-notifications", team.slug),
+        "settings_url": choices_url(team),
     }
 
 

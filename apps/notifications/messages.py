@@ -124,6 +124,11 @@ def page_url(name: str, *args: Any, query: str = "") -> str:
     return f"{settings.PUBLIC_URL}{reverse(name, args=args)}{f'?{query}' if query else ''}"
 
 
+def choices_url(team: Team | None) -> str:
+    """Return the page on which people choose what they are notified of, of a team or of the instance."""
+    return page_url("team-notifications", team.slug) if team else page_url("notifications")
+
+
 def queue_test(channel: Channel) -> bool:
     """Have a test sent to the channel, unless one is unfinished; return whether."""
     with transaction.atomic():
@@ -137,13 +142,12 @@ def sample_message(channel: Channel) -> Message:
     """Return the message that the test button sends."""
     about = f"of {channel.team.name}" if channel.team else "of this instance"
     text = f"This is a test. Messages {about} that you choose for “{channel.name}” will arrive here."
-    url = page_url("team-notifications", channel.team.slug) if channel.team else page_url("notifications")
     return Message(
         topic=Topic.DIGEST,
         event=TEST,
         team=channel.team,
         subject="tformance: test message",
         text=text,
-        url=url,
+        url=choices_url(channel.team),
         sections=(escape(text),),
     )

@@ -16,7 +16,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.activity.models import Installation, PullRequest, Repository
 from apps.common.db import is_id
-from apps.common.github_host import GitHubHost
 from apps.dashboard.operations.access import for_operators
 from apps.webhooks import replay
 from apps.webhooks.inspection import Reported, readable_body, reported_in
@@ -55,7 +54,6 @@ def delivery(request: HttpRequest, pk: int) -> HttpResponse:
         "repository": repository,
         "installation": _installation_of(row),
         "times": times_of(row),
-        "latency": row.finished_at and row.finished_at - row.received_at,
         "body": body,
         "headers": sorted(body.headers.items()) if body else [],
         "text": shown_text(body) if body and is_readable else "",
@@ -63,7 +61,7 @@ def delivery(request: HttpRequest, pk: int) -> HttpResponse:
         "reported_more": max(0, len(reported) - MOST_SHOWN),
         "is_readable": is_readable,
         "may_replay": body is not None and row.state != Delivery.State.RUNNING,
-        "github_url": f"{GitHubHost(settings.GITHUB_API_URL).web_url}/settings/apps",
+        "github_url": f"{settings.GITHUB_URL}/settings/apps",
     }
     return render(request, "dashboard/operations/delivery.html", context)
 

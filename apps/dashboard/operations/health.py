@@ -27,6 +27,7 @@ from apps.monitoring.presence import BEAT, present
 from apps.webhooks import overview, retention
 from apps.webhooks.overview import Hour
 
+ONCE = Retry(NoBackoff(), 0)
 BADGES = {Result.OK: "done", Result.WARNING: "paused", Result.FAILED: "failed", Result.UNCHECKED: ""}
 
 
@@ -95,7 +96,7 @@ def read_day() -> list[Hour]:
 
 def find_present() -> list[Present] | None:
     """Return the workers of each queue and the beats; None if Redis does not answer."""
-    client = Redis.from_url(settings.REDIS_URL, socket_timeout=1.0, socket_connect_timeout=0.5, retry=_ONCE)
+    client = Redis.from_url(settings.REDIS_URL, socket_timeout=1.0, socket_connect_timeout=0.5, retry=ONCE)
     try:
         with client:
             found = present(client)
@@ -103,9 +104,6 @@ def find_present() -> list[Present] | None:
         return None
     names = dict.fromkeys((*QUEUES, BEAT, *found))
     return [Present(name, tuple(found.get(name, ()))) for name in names]
-
-
-_ONCE = Retry(NoBackoff(), 0)
 
 
 def describe_retention() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The page Setup: its checklist, which ticks itself, and its forms."""
+"""The page Setup: its checklist, which updates by itself, and its forms."""
 
 from collections.abc import Sequence
 from typing import Any

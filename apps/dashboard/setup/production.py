@@ -96,7 +96,6 @@ def take(request: HttpRequest, team: Team, context: dict[str, Any]) -> HttpRespo
             messages.success(request, f"Saved for {team}. The figures are recomputed within a minute or so.")
             return redirect(f"{reverse('setup-production')}?team={team.slug}")
         context["preview"] = shown(preview_of(form, team))
-        context["previewed"] = SOURCE if is_source else ENVIRONMENTS
     except ValidationError as error:
         context["problem"] = " ".join(error.messages)
     except PreviewRefusedError as error:

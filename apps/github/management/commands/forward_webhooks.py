@@ -31,7 +31,6 @@ class Command(BaseCommand):
         parser.add_argument("--to", default="", help="the receiver (default: of this checkout)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.ending = "\n"
         receiver = options["to"] or f"{local_address()}{reverse('webhooks:github')}"
         try:
             channel = check_address(options["channel"] or channel_of_app())
