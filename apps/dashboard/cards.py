@@ -9,9 +9,10 @@ from django.db.models import Model
 from apps.dashboard.charts import Chart
 from apps.metrics.completeness import Completeness, Reason, Report
 from apps.metrics.completeness.descriptions import explain_gap_briefly, format_moment
-from apps.metrics.figures import Figure, FigureQuery, FigureReading
+from apps.metrics.figures import Figure, FigureQuery
+from apps.metrics.figures.comparison import Comparison
 from apps.metrics.figures.figure import Measure
-from apps.metrics.figures.formatting import as_words, unit_beside
+from apps.metrics.figures.formatting import as_words
 from apps.metrics.goals import Progress
 from apps.metrics.models import (
     DerivedCommit,
@@ -107,30 +108,17 @@ class GoalState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class Card(Comparison):
     """A figure, as a card of a team's page shows it."""
 
-    figure: Figure
     query: FigureQuery
-    now: FigureReading
-    before: FigureReading
     chart: Chart | None
     warning: str
-    is_before_known: bool = True
     goal: GoalState | None = None
 
     @property
     def noun(self) -> str:
         return noun_of(self.figure)
-
-    @property
-    def value(self) -> str:
-        return as_words(self.now.value, unit=self.now.unit)
-
-    @property
-    def unit(self) -> str:
-        """Return the unit to show after the value; a count is explained by its title."""
-        return "" if self.figure.measure is Measure.COUNT else unit_beside(self.now.unit, value=self.now.value)
 
     @property
     def details(self) -> list[str]:
@@ -193,21 +181,8 @@ class Card:
         return [(f"{n:,} {reason_in_words(reason)}", reason) for reason, n in found if n]
 
     @property
-    def values(self) -> tuple[float, float] | None:
-        """Return the values now and before, if both are known."""
-        return values_of(self.now, self.before) if self.is_before_known else None
-
-    @property
-    def direction(self) -> str:
-        return direction_of(self.values)
-
-    @property
     def judgement(self) -> str:
         return judgement_of(self.figure, self.direction)
-
-    @property
-    def change(self) -> str:
-        return change_of(self.figure, self.now, self.before) if self.values else ""
 
     @property
     def prefers_more(self) -> bool:
@@ -236,18 +211,6 @@ def noun_of(figure: Figure) -> str:
     return NOUNS.get(figure.population.rows.table, "PR")
 
 
-def values_of(now: FigureReading, before: FigureReading) -> tuple[float, float] | None:
-    return None if now.value is None or before.value is None else (now.value, before.value)
-
-
-def direction_of(values: tuple[float, float] | None) -> str:
-    """Return up, down or same; empty if there is nothing to compare."""
-    if values is None:
-        return ""
-    now, before = values
-    return "same" if now == before else "up" if now > before else "down"
-
-
 def judgement_of(figure: Figure, direction: str) -> str:
     """Return better or worse; empty where neither can be said."""
     if direction not in ("up", "down"):
@@ -257,18 +220,6 @@ def judgement_of(figure: Figure, direction: str) -> str:
     if figure.key in LESS_IS_BETTER:
         return "better" if direction == "down" else "worse"
     return ""
-
-
-def change_of(figure: Figure, now: FigureReading, before: FigureReading) -> str:
-    """Return the signed change since the previous period: shares in points, all else in percent; may be empty."""
-    values = values_of(now, before)
-    if values is None or values[0] == values[1]:
-        return ""
-    if figure.unit == "share":
-        return f"{(values[0] - values[1]) * 100:+.0f} points"
-    if not values[1]:
-        return f"{now.n - before.n:+d}" if figure.measure is Measure.COUNT and now.n else ""
-    return f"{values[0] / values[1] - 1:+.0%}"
 
 
 def was_loaded(figure: Figure, *, earlier: FigureQuery, report: Report, has_any: bool) -> bool:

@@ -16,18 +16,12 @@ from django.views.decorators.http import require_safe
 
 from apps.activity.models import Repository
 from apps.metrics.figures import Bots
-from apps.metrics.stuck import LOOKS_BACK_DAYS, Filters, Reason, Section, StuckPullRequest, read_stuck
+from apps.metrics.stuck import LOOKS_BACK_DAYS, TITLES, Filters, Reason, Section, StuckPullRequest, read_stuck
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
 SHOWN = {"stuck": "Stuck", "all": "Everything waiting"}
 MOST_REPOSITORIES, MOST_REVIEWERS = 200, 20
-TITLES: Mapping[Reason, str] = {
-    Reason.REVIEW: "Waiting for review",
-    Reason.MERGE: "Approved, not merged",
-    Reason.DEPLOYMENT: "Merged, not deployed",
-    Reason.CHECKS: "Failing checks",
-}
 DEFINITIONS: Mapping[Reason, str] = {
     Reason.REVIEW: "Open, not a draft, not approved: a requested reviewer has not answered, or nobody has reviewed it "
     "yet. Counted from the request, or from when it became ready for review.",

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import ValidationError
 
-from apps.dashboard.cards import change_of, direction_of, judgement_of, status_of, values_of, was_loaded
+from apps.dashboard.cards import judgement_of, status_of, was_loaded
 from apps.dashboard.charts import granularity_for, trend_of
 from apps.dashboard.figure_filters import (
     FilterBar,
@@ -29,8 +29,8 @@ from apps.dashboard.team import show_team
 from apps.dashboard.teams import KnownTeam, TeamState, known, read_states, teams_of, tracked_by
 from apps.metrics.completeness import OF_FIGURES, report_of
 from apps.metrics.completeness.providers import find_pending
-from apps.metrics.figures import FIGURES, Asked, Figure, FigureQuery, FigureReading
-from apps.metrics.figures.formatting import as_words, unit_beside
+from apps.metrics.figures import FIGURES, Asked, FigureQuery, FigureReading
+from apps.metrics.figures.comparison import Comparison
 from apps.metrics.figures.values import VALUE_ONLY, completeness_of, figures_for, read_together
 from apps.metrics.goals import Progress, read_progress_together
 from apps.metrics.parameters import narrowed, query_of
@@ -70,35 +70,15 @@ def set_up() -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """A figure of a team: its value, the change since the previous period, and its trend as a line."""
+class Cell(Comparison):
+    """A figure of a team, with its trend as a line."""
 
-    figure: Figure
-    now: FigureReading
-    before: FigureReading
-    is_before_known: bool
     trend: str
     url: str
 
     @property
-    def value(self) -> str:
-        return as_words(self.now.value, unit=self.now.unit)
-
-    @property
-    def unit(self) -> str:
-        return "" if self.figure.measure == "count" else unit_beside(self.now.unit, value=self.now.value)
-
-    @property
-    def direction(self) -> str:
-        return direction_of(values_of(self.now, self.before)) if self.is_before_known else ""
-
-    @property
     def judgement(self) -> str:
         return judgement_of(self.figure, self.direction)
-
-    @property
-    def change(self) -> str:
-        return change_of(self.figure, self.now, self.before) if self.is_before_known else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

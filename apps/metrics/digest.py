@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from apps.metrics.completeness.descriptions import explain_completeness
-from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading, Window
+from apps.metrics.figures import FIGURES, FigureQuery, FigureReading, Window
+from apps.metrics.figures.comparison import Comparison
 from apps.metrics.figures.figure import Measure
-from apps.metrics.figures.formatting import as_words, unit_beside
+from apps.metrics.figures.formatting import as_words
 from apps.metrics.figures.values import VALUE_ONLY, completeness_of, read_together
 from apps.metrics.figures.windows import DAY, WEEK
 from apps.metrics.stuck import Filters, Section, read_stuck
@@ -32,55 +33,25 @@ MOST_STUCK = 5
 NOTABLE_SHARE, NOTABLE_POINTS = 0.25, 0.10
 FEWEST = 5
 """A change is notable only where so many rows stand behind both weeks."""
-MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Comparison):
     """A figure in the week and in the one before."""
 
-    figure: Figure
-    now: FigureReading
-    before: FigureReading
-
     @property
-    def value(self) -> str:
+    def words(self) -> str:
         """Return the value, with its unit where the title does not say it."""
-        words, value = as_words(self.now.value, unit=self.figure.unit), self.now.value
-        if value is None or self.figure.measure is Measure.COUNT:
-            return words
-        return f"{words} {unit_beside(self.figure.unit, value=value)}".rstrip()
+        return self.value if self.now.value is None else f"{self.value} {self.unit}".rstrip()
 
     @property
-    def value_before(self) -> str:
+    def words_before(self) -> str:
         return as_words(self.before.value, unit=self.figure.unit)
 
     @property
-    def values(self) -> tuple[float, float] | None:
-        """Return the values of this week and the one before, if both are known."""
-        if self.now.value is None or self.before.value is None:
-            return None
-        return self.now.value, self.before.value
-
-    @property
-    def direction(self) -> str:
-        """Return up, down or same; empty if there is nothing to compare."""
-        if self.values is None:
-            return ""
-        now, before = self.values
-        return "same" if now == before else "up" if now > before else "down"
-
-    @property
-    def change(self) -> str:
-        """Return the signed change in words: shares in points, all else in percent; empty if there is none."""
-        if self.values is None:
-            return ""
-        now, before = self.values
-        if self.figure.unit == "share":
-            return _signed(f"{(now - before) * 100:+.0f}") + " points"
-        if not before:
-            return _signed(f"{now - before:+,.0f}") if self.figure.measure is Measure.COUNT and now else ""
-        return _signed(f"{now / before - 1:+.0%}")
+    def signed_change(self) -> str:
+        """Return the change with a minus as wide as a plus."""
+        return self.change.replace("-", "\N{MINUS SIGN}")
 
     @property
     def is_notable(self) -> bool:
@@ -135,7 +106,7 @@ class Digest:
     def _describe(self, line: Line) -> str:
         verb = "rose" if line.direction == "up" else "fell"
         cause = f", most of it in {stage}" if (stage := self._cause_of(line)) else ""
-        return f"{line.figure.title} {verb} to {line.value}, from {line.value_before} ({line.change}){cause}."
+        return f"{line.figure.title} {verb} to {line.words}, from {line.words_before} ({line.signed_change}){cause}."
 
     def _cause_of(self, line: Line) -> str:
         """Return the stage in which the cycle time changed most; empty for other figures."""
@@ -177,7 +148,3 @@ def read_stuck_sections(team: Team) -> tuple[Section, ...]:
 def _lines(now: Sequence[FigureReading], before: Sequence[FigureReading]) -> Iterator[Line]:
     for one, other in zip(now, before, strict=True):
         yield Line(figure=FIGURES[one.figure], now=one, before=other)
-
-
-def _signed(text: str) -> str:
-    return text.replace("-", MINUS)

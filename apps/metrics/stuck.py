@@ -1,6 +1,6 @@
 """Work that is stuck now: it waits for a review, a merge or a deployment, or its checks fail."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -54,6 +54,12 @@ class Reason(StrEnum):
     CHECKS = "checks"
 
 
+TITLES: Mapping[Reason, str] = {
+    Reason.REVIEW: "Waiting for review",
+    Reason.MERGE: "Approved, not merged",
+    Reason.DEPLOYMENT: "Merged, not deployed",
+    Reason.CHECKS: "Failing checks",
+}
 STUCK_AFTER_HOURS = {Reason.REVIEW: 8, Reason.MERGE: 8, Reason.DEPLOYMENT: 16, Reason.CHECKS: 8}
 """The working hours of the team after which it is stuck: one day of eight hours, or two until it is deployed."""
 

@@ -17,7 +17,7 @@ from apps.jobs.registry import JobKind, Plan
 from apps.metrics.digest import Digest, Line, read_digest
 from apps.metrics.figures import Window
 from apps.metrics.figures.formatting import duration
-from apps.metrics.stuck import Reason, Section, StuckPullRequest
+from apps.metrics.stuck import TITLES, Section, StuckPullRequest
 from apps.notifications.messages import PRIORITY, Message, choices_url, escape, page_url, queue
 from apps.notifications.models import Channel, Subscription, Topic
 from apps.teams.models import Team
@@ -29,12 +29,6 @@ LATE_UNTIL = timedelta(days=3)
 """A digest that could not be written before Thursday is left out: the next one comes soon."""
 MOST_ATTEMPTS, MOST_NAMED = 5, 3
 DAY = timedelta(days=1)
-WAITING = {
-    Reason.REVIEW: "Waiting for review",
-    Reason.MERGE: "Approved, not merged",
-    Reason.DEPLOYMENT: "Merged, not deployed",
-    Reason.CHECKS: "Failing checks",
-}
 ARROWS = {"up": "▲", "down": "▼"}
 logger = logging.getLogger(__name__)
 
@@ -164,13 +158,13 @@ def _sections(digest: Digest) -> list[str]:
     for section in digest.stuck:
         lines = [f"• <{url}|{escape(name)}> {escape(words)}" for name, url, words in _items(section)]
         more = [f"and {section.left} more"] if section.left else []
-        found.append("\n".join([f"*{WAITING[section.reason]}*", *lines, *more]))
+        found.append("\n".join([f"*{TITLES[section.reason]}*", *lines, *more]))
     return found
 
 
 def shown_stuck(sections: Sequence[Section]) -> list[tuple[str, Section, list[tuple[str, str, str]]]]:
     """Return what is stuck for a template: each section with its title and items."""
-    return [(WAITING[section.reason], section, _items(section)) for section in sections]
+    return [(TITLES[section.reason], section, _items(section)) for section in sections]
 
 
 def _items(section: Section) -> list[tuple[str, str, str]]:
@@ -191,8 +185,8 @@ def _state_of(one: StuckPullRequest) -> str:
 
 
 def _line(line: Line) -> str:
-    change = f"  {ARROWS.get(line.direction, '')} {line.change}, from {line.value_before}" if line.change else ""
-    return escape(f"{line.figure.title}: ") + f"*{escape(line.value)}*" + escape(change)
+    change = f"  {ARROWS.get(line.direction, '')} {line.signed_change}, from {line.words_before}" if line.change else ""
+    return escape(f"{line.figure.title}: ") + f"*{escape(line.words)}*" + escape(change)
 
 
 def _figures(digest: Digest) -> list[dict[str, Any]]:
