@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from apps.dashboard.addresses import on_github
 from apps.metrics.explanation.deployment import Outcome, explain_deployment
 from apps.metrics.models import DerivedDeployment
 from apps.teams.visibility import repositories_visible_to
@@ -39,14 +38,14 @@ def deployment(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(known, pk=pk)
     explanation = explain_deployment(found)
     words, look = OUTCOMES[explanation.outcome]
-    repository_url = f"{settings.GITHUB_URL}/{quote(found.repository.full_name)}"
+    repository = found.repository.full_name
     context: dict[str, Any] = {
         "deployment": found,
         "explanation": explanation,
         "outcome": words,
         "look": look,
-        "repository_url": repository_url,
-        "run_url": f"{repository_url}/actions/runs/{found.run_id}" if found.run_id else "",
+        "repository_url": on_github(repository),
+        "run_url": on_github(repository, f"actions/runs/{found.run_id}") if found.run_id else "",
         "repaired": [(each, KINDS.get(each.kind, "")) for each in explanation.repaired],
         "repairs": [(each, KINDS.get(each.kind, "")) for each in explanation.repairs],
     }

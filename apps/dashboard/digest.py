@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,14 +15,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from apps.metrics.digest import last_week, read_digest, read_stuck_sections
 from apps.metrics.figures import Window
+from apps.metrics.figures.windows import WEEK
 from apps.notifications import mail
-from apps.notifications.digests import SENT_AT, context_of, message_of, shown_stuck
+from apps.notifications.digests import context_of, due_in_week_of, message_of, shown_stuck
 from apps.notifications.models import Subscription, Topic
 from apps.teams.models import Team
 from apps.teams.working_time import FIRST_YEAR
 from apps.users.sign_in import has_mail
-
-WEEK = timedelta(days=7)
 
 
 @require_safe
@@ -83,9 +81,7 @@ def week_in(text: str, *, last: Window) -> Window:
 
 def next_digest_at(team: Team, *, now: datetime) -> datetime:
     """Return when the next digest is due, in the team's time zone."""
-    zone = ZoneInfo(team.time_zone)
-    today = now.astimezone(zone).date()
-    due_at = datetime.combine(today - timedelta(days=today.weekday()), SENT_AT, zone)
+    due_at = due_in_week_of(now, team=team)
     return due_at if due_at > now else due_at + WEEK
 
 

@@ -4,9 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote, urlencode
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,6 +13,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from apps.activity.models import Repository
+from apps.dashboard.addresses import link, on_github
+from apps.dashboard.teams import named
 from apps.metrics.figures import Bots
 from apps.metrics.stuck import LOOKS_BACK_DAYS, TITLES, Filters, Reason, Section, StuckPullRequest, read_stuck
 from apps.teams.models import Team
@@ -70,7 +70,7 @@ def now(request: HttpRequest) -> HttpResponse:
     if show not in SHOWN:
         raise Http404(f"There is no list {show!r}.")
     teams = list(Team.objects.visible_to(request.user).order_by("name", "pk"))
-    team = team_of(request, teams)
+    team = named(teams, slug=request.GET.get("team", "")) or (teams[0] if len(teams) == 1 else None)
     chosen = [team] if team else teams
     repositories = repositories_by_name(chosen)
     repository = request.GET.get("repository", "").strip()
@@ -87,34 +87,23 @@ def now(request: HttpRequest) -> HttpResponse:
         "sections": [shown_section(each, request=request, seen_at=seen_at) for each in sections],
         "seen_at": seen_at,
         "show": show,
-        "shows": [(name, title, address(request, show=name)) for name, title in SHOWN.items()],
+        "shows": [(name, title, link(request, show=name)) for name, title in SHOWN.items()],
         "team": team,
-        "teams": [(each, address(request, team=each.slug)) for each in teams],
-        "all_teams": address(request, team=""),
+        "teams": [(each, link(request, team=each.slug)) for each in teams],
+        "all_teams": link(request, team=""),
         "repository": repository,
         "repositories": repositories,
         "is_unknown": bool(repository) and not filters.repository_ids,
-        "without_repository": address(request, repository=""),
+        "without_repository": link(request, repository=""),
         "bots": filters.bots,
-        "with_bots": address(request, bots="include"),
-        "without_bots": address(request, bots=""),
+        "with_bots": link(request, bots="include"),
+        "without_bots": link(request, bots=""),
         "reviewer": filters.reviewer,
-        "without_reviewer": address(request, reviewer=""),
+        "without_reviewer": link(request, reviewer=""),
         "kept": [(name, value) for name, value in request.GET.items() if name not in ("repository", "page")],
         "hours_of": chosen[0] if chosen else None,
     }
     return render(request, "dashboard/now.html", context)
-
-
-def team_of(request: HttpRequest, teams: Sequence[Team]) -> Team | None:
-    """Return the team of the URL, or the only one there is; None for all of them."""
-    slug = request.GET.get("team", "")
-    if not slug:
-        return teams[0] if len(teams) == 1 else None
-    for team in teams:
-        if team.slug == slug:
-            return team
-    raise Http404(f"There is no team {slug!r}.")
 
 
 def repositories_by_name(teams: Sequence[Team]) -> dict[str, int]:
@@ -134,12 +123,6 @@ def ids_of(name: str, *, teams: Sequence[Team], known: Mapping[str, int]) -> lis
     return list(tracked_by(teams).filter(full_name__iexact=name).values_list("pk", flat=True))
 
 
-def address(request: HttpRequest, **changed: str) -> str:
-    """Return the query string of the URL with some parameters changed; an empty one is left out."""
-    kept = {**request.GET.dict(), **changed}
-    return f"?{urlencode({name: value for name, value in kept.items() if value})}"
-
-
 def shown_section(section: Section, *, request: HttpRequest, seen_at: datetime) -> ShownSection:
     reason = section.reason
     names = Counter(name for row in section.rows for name in row.waits_for) if reason is Reason.REVIEW else Counter()
@@ -151,7 +134,7 @@ def shown_section(section: Section, *, request: HttpRequest, seen_at: datetime) 
         nothing=NOTHING[reason],
         rows=[shown_row(each, seen_at=seen_at) for each in section.rows],
         waited_for=[
-            (name, count, "" if name.startswith("@") else address(request, reviewer=name))
+            (name, count, "" if name.startswith("@") else link(request, reviewer=name))
             for name, count in names.most_common(MOST_REVIEWERS)
         ],
     )
@@ -162,5 +145,5 @@ def shown_row(row: StuckPullRequest, *, seen_at: datetime) -> ShownRow:
         stuck=row,
         age_seconds=(seen_at - row.since).total_seconds(),
         working_hours=int(row.working_seconds // 3600),
-        github_url=f"{settings.GITHUB_URL}/{quote(row.repository)}/pull/{row.number}",
+        github_url=on_github(row.repository, f"pull/{row.number}"),
     )

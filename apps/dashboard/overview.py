@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -25,8 +24,10 @@ from apps.dashboard.figure_filters import (
     redirect_to_canonical,
     without,
 )
+from apps.dashboard.lists import Heading
 from apps.dashboard.team import show_team
 from apps.dashboard.teams import KnownTeam, TeamState, known, read_states, teams_of, tracked_by
+from apps.github.registration import webhook_url
 from apps.metrics.completeness import OF_FIGURES, report_of
 from apps.metrics.completeness.providers import find_pending
 from apps.metrics.figures import FIGURES, Asked, FigureQuery, FigureReading
@@ -66,7 +67,7 @@ def front(request: HttpRequest) -> HttpResponse:
 def set_up() -> dict[str, Any]:
     """Return what the page of a new instance shows to operators."""
     has_received = Delivery.objects.exists()
-    return {"has_received": has_received, "webhook_url": f"{settings.PUBLIC_URL}{reverse('webhooks:github')}"}
+    return {"has_received": has_received, "webhook_url": webhook_url()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,15 +105,6 @@ class TeamRow:
     @property
     def has_missed(self) -> bool:
         return any(one.is_met is False for one in self.progress)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heading:
-    """The heading of a column: its figure, where it leads, and how the rows are sorted by it now, if they are."""
-
-    title: str
-    url: str
-    sorted: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.activity.models import GitHubTeam
 from apps.common.db import is_id
+from apps.dashboard.addresses import query_string
+from apps.dashboard.teams import named
 from apps.notifications.invitations import Issued, invite
 from apps.teams.accounts import ProposalRefusedError, create_team, members_of, proposed_to
 from apps.teams.models import Invitation, Team, TeamAccess
@@ -37,7 +39,7 @@ ONLY_ADMINS = "Only admins of the team and operators decide who has access to it
 def people(request: HttpRequest) -> HttpResponse:
     """Show who has access to a team of the user's; its admins change that and invite others."""
     teams = list(Team.objects.visible_to(request.user).order_by("name", "pk"))
-    team = chosen_team(teams, slug=request.GET.get("team", ""))
+    team = named(teams, slug=request.GET.get("team", "")) or (teams[0] if teams else None)
     context: dict[str, Any] = {"teams": teams, "team": team, "roles": ROLES, "is_operator": is_operator(request.user)}
     if team is not None:
         may_change = Team.objects.administered_by(request.user).filter(pk=team.pk).exists()
@@ -49,16 +51,6 @@ def people(request: HttpRequest) -> HttpResponse:
             context |= {"invitations": list(open_ones), "has_email": has_mail()}
             context |= {"proposals": proposals_of(team, user=request.user)}
     return render(request, "dashboard/people.html", context)
-
-
-def chosen_team(teams: list[Team], *, slug: str) -> Team | None:
-    """Return the team with the slug, or the first one without a slug; 404 if the user sees no such team."""
-    if not slug:
-        return teams[0] if teams else None
-    for team in teams:
-        if team.slug == slug:
-            return team
-    raise Http404(f"There is no team {slug!r}.")
 
 
 def with_providers(accesses: QuerySet[TeamAccess]) -> QuerySet[TeamAccess]:
@@ -207,9 +199,8 @@ def users(request: HttpRequest) -> HttpResponse:
     page = Paginator(found.prefetch_related(accesses).order_by("username"), PEOPLE_PER_PAGE).get_page(
         request.GET.get("page")
     )
-    kept = request.GET.copy()
-    kept.pop("page", None)
-    context = {"page": page, "show": show, "switch": list(SHOWN_USERS), "search": search, "kept": kept.urlencode()}
+    kept = query_string(request, page=None)
+    context = {"page": page, "show": show, "switch": list(SHOWN_USERS), "search": search, "kept": kept}
     return render(request, "dashboard/users.html", context)
 
 

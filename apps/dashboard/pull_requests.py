@@ -4,16 +4,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from apps.activity.models import PullRequest, WorkflowRun
+from apps.activity.models import PullRequest
+from apps.dashboard.addresses import link, on_github
+from apps.dashboard.teams import named
 from apps.dashboard.timelines import FAILED, WORDS, timeline_of
 from apps.metrics.explanation.boundaries import WORDS as REJECTED
 from apps.metrics.explanation.boundaries import Boundary, Candidate, Shipping
@@ -81,38 +81,19 @@ def pull_request(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(known.select_related("repository", "author", "merged_by"), pk=pk)
     tracking = teams_tracking(found.repository, teams=Team.objects.visible_to(request.user))
     teams = list(tracking.order_by("name", "pk")[:MOST_TEAMS])
-    team = chosen_team(request, teams)
+    team = named(teams, slug=request.GET.get("team", "")) or (teams[0] if teams else None)
     context = {
         "pull_request": found,
-        "github_url": github_url(found),
+        "github_url": on_github(found.repository.full_name, f"pull/{found.number}"),
         "show": show,
-        "tabs": [(name, title, address(name, team=request.GET.get("team", ""))) for name, title in TABS.items()],
+        "tabs": [
+            (name, title, link(request, show=None if name == "overview" else name)) for name, title in TABS.items()
+        ],
         "team": team,
-        "teams": [(each, address(show, team=each.slug)) for each in teams],
+        "teams": [(each, link(request, team=each.slug)) for each in teams],
         **PARTS[show](found, team, request),
     }
     return render(request, f"dashboard/pull_request/{show}.html", context)
-
-
-def chosen_team(request: HttpRequest, teams: Sequence[Team]) -> Team | None:
-    """Return the team of the URL, else the first one; a team that does not track the repository is not found."""
-    slug = request.GET.get("team", "")
-    if not slug:
-        return teams[0] if teams else None
-    for team in teams:
-        if team.slug == slug:
-            return team
-    raise Http404(f"There is no team {slug!r} with this pull request.")
-
-
-def address(show: str, *, team: str) -> str:
-    """Return the query string of a part of the page."""
-    named = {"show": show if show != "overview" else "", "team": team}
-    return f"?{'&'.join(f'{name}={value}' for name, value in named.items() if value)}"
-
-
-def github_url(found: PullRequest) -> str:
-    return f"{settings.GITHUB_URL}/{quote(found.repository.full_name)}/pull/{found.number}"
 
 
 def query_of_life(found: PullRequest, team: Team | None) -> FigureQuery | None:
@@ -142,7 +123,7 @@ def overview(found: PullRequest, team: Team | None, _: HttpRequest) -> dict[str,
         ],
         "flags": [(flag, FLAGS.get(flag, "")) for flag in life.flags],
         "moments": [(title_of_moment(each), each) for each in life.moments],
-        "runs": [(each, run_url(found, each)) for each in life.runs],
+        "runs": [(each, on_github(found.repository.full_name, f"actions/runs/{each.run_id}")) for each in life.runs],
         "failed": FAILED,
     }
 
@@ -161,10 +142,6 @@ def state_of(found: PullRequest, life: Life) -> str:
     if found.state == PullRequest.State.CLOSED:
         return "closed"
     return "draft" if found.is_draft else "open"
-
-
-def run_url(found: PullRequest, run: WorkflowRun) -> str:
-    return f"{settings.GITHUB_URL}/{quote(found.repository.full_name)}/actions/runs/{run.run_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

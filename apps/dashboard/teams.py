@@ -1,6 +1,6 @@
 """Teams as the pages of figures need them: with their members, their goals, and what the user may do, read at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -9,6 +9,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import BigIntegerField, Count, DateTimeField, Exists, OuterRef, QuerySet, Subquery, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, JSONObject, Lower
+from django.http import Http404
 
 from apps.activity.models import Change
 from apps.metrics.figures import FigureQuery
@@ -97,6 +98,16 @@ def known(team: Any) -> KnownTeam:
 
 def _at(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def named(teams: Sequence[Team], *, slug: str) -> Team | None:
+    """Return the one of the teams with the slug, None for an empty one; 404 if it is not among them."""
+    if not slug:
+        return None
+    for team in teams:
+        if team.slug == slug:
+            return team
+    raise Http404(f"There is no team {slug!r}.")
 
 
 def read_states(queries: Iterable[FigureQuery]) -> dict[int, TeamState]:

@@ -156,6 +156,11 @@ def store(app: RegisteredApp, *, webhook_url: str) -> AppRegistration:
     return registered
 
 
+def webhook_url() -> str:
+    """Return the address that GitHub posts to, if nothing stands between."""
+    return f"{settings.PUBLIC_URL}{reverse('webhooks:github')}"
+
+
 def installation_url(slug: str) -> str:
     """Return the page of GitHub on which the App is installed on an account."""
     return f"{settings.GITHUB_URL}/apps/{quote(slug, safe='')}/installations/new"

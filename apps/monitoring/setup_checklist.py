@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Exists, Q, Sum
-from django.urls import reverse
 from django.utils import timezone
 
 from apps.activity.models import Installation
@@ -20,6 +19,7 @@ from apps.common.encryption import UndecryptableError
 from apps.common.github_host import LOOPBACK
 from apps.github.credentials import NoCredentialsError, app_credentials, registration_in_use
 from apps.github.models import AppRegistration
+from apps.github.registration import webhook_url
 from apps.github.secret_rotation import Latest
 from apps.integrations.backfill.status import Loading, loading_of_all
 from apps.integrations.models import Backfill
@@ -105,11 +105,6 @@ class Checklist:
     def is_done(self) -> bool:
         """Return whether figures are live: what is left is a choice."""
         return all(step.state is State.DONE for step in self.steps)
-
-
-def webhook_url() -> str:
-    """Return the address that GitHub posts to, if nothing stands between."""
-    return f"{settings.PUBLIC_URL}{reverse('webhooks:github')}"
 
 
 def is_on_this_machine() -> bool:

@@ -48,10 +48,15 @@ PLAN = Plan(name="open_digests", run=open_digests, every_s=59.0)
 
 def due_since(team: Team, *, now: datetime) -> datetime | None:
     """Return when this week's digest of the team was due; None if that is still to come, or too long ago."""
+    due_at = due_in_week_of(now, team=team).astimezone(UTC)
+    return due_at if due_at <= now < due_at + LATE_UNTIL else None
+
+
+def due_in_week_of(now: datetime, *, team: Team) -> datetime:
+    """Return when the digest of this week is due, in the team's time zone."""
     zone = ZoneInfo(team.time_zone)
     today = now.astimezone(zone).date()
-    due_at = datetime.combine(today - DAY * today.weekday(), SENT_AT, zone).astimezone(UTC)
-    return due_at if due_at <= now < due_at + LATE_UNTIL else None
+    return datetime.combine(today - DAY * today.weekday(), SENT_AT, zone)
 
 
 def _open(team: Team, due_at: datetime) -> bool:

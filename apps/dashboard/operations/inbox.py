@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.activity.models import Repository
 from apps.common.db import is_id
+from apps.dashboard.addresses import query_string
 from apps.dashboard.operations.access import for_operators
 from apps.dashboard.operations.filters import BODIES_HELP, InboxFilterForm
 from apps.webhooks import overview, replay
@@ -48,7 +49,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "newest": query_string(request, before=None),
         "is_first": is_first,
         "is_live": is_valid and is_first and request.GET.get("live") != "off",
-        "here": f"{request.path}?{request.GET.urlencode()}",
+        "here": request.get_full_path(),
         "live_switch": [("Live", query_string(request, live=None)), ("Paused", query_string(request, live="off"))],
         "kept": query_string(request, before=None, live=None),
         "overview": overview.look(),
@@ -105,16 +106,6 @@ def _filter_of(group: overview.Failures) -> str:
         if value := getattr(group, name):
             parameters[name] = value
     return parameters.urlencode()
-
-
-def query_string(request: HttpRequest, **changed: str | None) -> str:
-    """Return the query string of the address without what is empty, some parameters changed; None removes one."""
-    kept = request.GET.copy()
-    for name, value in changed.items():
-        kept[name] = value or ""
-    for name in [name for name, value in kept.items() if not value]:
-        del kept[name]
-    return kept.urlencode()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

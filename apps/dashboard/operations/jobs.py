@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.activity.models import Installation, Repository
 from apps.common.db import is_id
+from apps.dashboard.addresses import query_string
 from apps.dashboard.operations.histories import (
     History,
     changes_of,
@@ -24,7 +25,6 @@ from apps.dashboard.operations.histories import (
     limits_of,
     repositories_with_history,
 )
-from apps.dashboard.operations.inbox import query_string
 from apps.integrations.models import Backfill
 from apps.jobs.changes import CHANGES, JobsBusyError
 from apps.jobs.models import Job, JobQuerySet
@@ -126,7 +126,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
         "switch": [(name, counts.get(name, 0) if name != "all" else sum(counts.values())) for name in SHOWN],
         "is_live": request.GET.get("live") != "off",
         "live_switch": [("Live", query_string(request, live=None)), ("Paused", query_string(request, live="off"))],
-        "here": f"{request.path}?{request.GET.urlencode()}",
+        "here": request.get_full_path(),
         "kept": query_string(request, show=None, page=None, jobs_page=None),
         "query": request.GET.urlencode(),
         "are_stuck": is_operator(user) and are_stuck(Job.objects.all()),

@@ -15,8 +15,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.activity.models import Repository
 from apps.common.encryption import UndecryptableError
+from apps.dashboard.addresses import query_string
 from apps.dashboard.operations.access import for_operators
-from apps.dashboard.operations.inbox import query_string
 from apps.dashboard.operations.jobs import part_of
 from apps.github.credentials import NoCredentialsError, app_credentials, has_credentials
 from apps.integrations.backfill.start import NothingToStartError
@@ -93,7 +93,7 @@ def reconciliation(request: HttpRequest) -> HttpResponse:
         "part": part,
         "runs": runs,
         "is_live": any(run.row.status in SyncLog.UNFINISHED for run in runs),
-        "here": f"{request.path}?{request.GET.urlencode()}",
+        "here": request.get_full_path(),
         "has_credentials": has_credentials(),
         "next_night": next_night(timezone.now()).due_at,
     }
@@ -140,7 +140,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "repositories": [(each, [one for one in drifts[each.pk] if off(one)]) for each in part.rows],
         "teams": row.teams.exclude(error="").select_related("team").order_by("team__slug")[:REPOSITORIES_PER_PAGE],
         "is_live": row.status in SyncLog.UNFINISHED,
-        "here": f"{request.path}?{request.GET.urlencode()}",
+        "here": request.get_full_path(),
     }
     return render(request, "dashboard/operations/run.html", context)
 

@@ -10,8 +10,8 @@ from django.conf import settings
 
 from apps.common.encryption import can_encrypt
 from apps.common.github_host import LOOPBACK
-from apps.github.registration import LONGEST_NAME, Manifest
-from apps.monitoring.setup_checklist import is_on_this_machine, webhook_url
+from apps.github.registration import LONGEST_NAME, Manifest, webhook_url
+from apps.monitoring.setup_checklist import is_on_this_machine
 
 LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}")
 SMEE = "https://smee.io"

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.urls import reverse
 
 from apps.common.encryption import UndecryptableError
 from apps.common.github_host import LOOPBACK
@@ -18,6 +17,7 @@ from apps.github.client import GitHubClient, Timeouts
 from apps.github.credentials import AppCredentials, NoCredentialsError, app_credentials, is_signing_key
 from apps.github.permissions import PERMISSIONS, lack_of, listed, needed_events
 from apps.github.rate_limit import Priority, Purpose, RateBudget, redis_client
+from apps.github.registration import webhook_url
 from apps.github.responses import Answer, ResponseKind
 from apps.github.token_refusals import TOKEN_REFUSED
 from apps.monitoring.doctor.checks import Check, CheckStoppedError, Result, failure, ok, unchecked, warning
@@ -191,7 +191,7 @@ def check_webhook(timed: TimedAnswer) -> Check:
     is_read = answer.kind is ResponseKind.OK and isinstance(answer.data, Mapping)
     if not is_read and answer.kind is not ResponseKind.GONE:
         return unchecked(name, explain_failure(answer))
-    hook, wanted = answer.data if is_read else {}, wanted_address()
+    hook, wanted = answer.data if is_read else {}, webhook_url()
     address = str(hook.get("url") or "")
     if not address:
         return failure(name, "The App has no webhook.", f"Set its URL to {wanted} and a secret, and activate it.")
@@ -216,10 +216,6 @@ def of_another_address(name: str, address: str, *, wanted: str) -> Check:
             "Fine if that is a tunnel to this machine; otherwise set PUBLIC_URL and the webhook's URL.",
         )
     return failure(name, f"GitHub posts to {address}.", f"Set the webhook's URL to {wanted}, or fix PUBLIC_URL.")
-
-
-def wanted_address() -> str:
-    return f"{settings.PUBLIC_URL}{reverse('webhooks:github')}"
 
 
 def check_delivery_attempts(timed: TimedAnswer) -> Check:

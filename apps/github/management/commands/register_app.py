@@ -3,13 +3,12 @@
 import json
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.urls import reverse
 
 from apps.common.command_help import Help
 from apps.github.auth import github
 from apps.github.registration import Manifest, RegistrationError, installation_url, register
+from apps.github.registration import webhook_url as our_webhook_url
 
 EXAMPLES = """
 The page Setup does all of this. Without it:
@@ -32,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--webhook-url", default="", help="where GitHub posts to, such as a smee channel")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        webhook_url = options["webhook_url"] or f"{settings.PUBLIC_URL}{reverse('webhooks:github')}"
+        webhook_url = options["webhook_url"] or our_webhook_url()
         if options["manifest"]:
             manifest = Manifest(name=options["name"], organization=options["organization"], webhook_url=webhook_url)
             self.stderr.write(f"Post it as the field `manifest` to {manifest.url()}")
