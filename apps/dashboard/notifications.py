@@ -38,7 +38,7 @@ EXPLANATIONS = {
     Topic.FAILED_NIGHTS: "A reconciliation with GitHub failed. Team admins are always notified when this begins.",
     Topic.STUCK: "An open pull request has made no progress for too long.",
 }
-MOST_STUCK_DAYS = 365
+MOST_STUCK_DAYS = AlertThreshold.MOST_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

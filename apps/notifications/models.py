@@ -256,6 +256,8 @@ class Alert(models.Model):
 class AlertThreshold(models.Model):
     """How long a pull request of the team may wait before it counts as stuck for alerts."""
 
+    MOST_DAYS: ClassVar = 365
+
     team = models.OneToOneField(Team, on_delete=models.CASCADE, primary_key=True, related_name="alert_threshold")
     stuck_days = models.PositiveSmallIntegerField(default=7)
 

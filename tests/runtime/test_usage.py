@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, get_commands, load_command_class
 
 from apps.activity.models import Repository
+from apps.teams.models import Team
 from apps.users.models import CustomUser
 from tests.api.conftest import make_delivery
 
@@ -64,10 +65,24 @@ def test_an_unknown_option_of_any_command_is_a_mistake_of_usage(name: str) -> No
         "token nobody",
         "token ana --days 0",
         "demo --patience 0",
+        "notify nobody",
+        "notify instance --stuck-days 5",
+        "notify acme --stuck-days 0",
+        "notify acme --stuck-days 99999",
+        "notify acme --test 9",
+        "send_digest",
+        "send_digest nobody",
+        "invite nobody",
+        "people nobody",
+        "people ana",
+        "production nobody",
+        "register_app",
+        "forward_webhooks nonsense",
     ],
 )
 def test_a_mistake_in_what_a_command_is_asked_is_one_of_usage(line: str) -> None:
     CustomUser.objects.create_user("ana")
+    Team.objects.create(name="Acme", slug="acme")
     assert exit_code(*line.split()) == USAGE
 
 

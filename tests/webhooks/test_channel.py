@@ -212,7 +212,12 @@ def test_a_receiver_that_is_away_for_a_moment_loses_nothing(
 ) -> None:
     following = follow()
     following.forwarder.receiver = "http://127.0.0.1:1/webhooks/github/"
-    following.forwarder.sleep = lambda seconds: setattr(following.forwarder, "receiver", receiver.url)
+
+    def sleep(seconds: float) -> None:
+        following.forwarder.receiver = receiver.url
+        following.sleep(seconds)
+
+    following.forwarder.sleep = sleep
     deliver(smee, BODIES["compact"])
     eventually(lambda: receiver.is_signed() == [True])
 

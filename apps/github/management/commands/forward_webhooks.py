@@ -34,6 +34,9 @@ class Command(BaseCommand):
         receiver = options["to"] or f"{local_address()}{reverse('webhooks:github')}"
         try:
             channel = check_address(options["channel"] or channel_of_app())
+        except ChannelError as error:
+            raise CommandError(str(error), returncode=2) from error
+        try:
             Forwarder(channel=channel, receiver=receiver, say=self.say).follow()
         except ChannelError as error:
             raise CommandError(str(error)) from error

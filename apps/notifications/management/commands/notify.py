@@ -60,9 +60,15 @@ class Command(BaseCommand):
         elif options["remove"]:
             self._channel(team, options["remove"]).delete()
             self.stdout.write("Removed.")
-        elif options["stuck_days"] and team:
-            AlertThreshold.objects.update_or_create(team=team, defaults={"stuck_days": max(1, options["stuck_days"])})
+        elif options["stuck_days"] is not None:
+            self._set_stuck_days(team, options["stuck_days"])
         self._list(team)
+
+    def _set_stuck_days(self, team: Team | None, days: int) -> None:
+        if team is None or not 1 <= days <= AlertThreshold.MOST_DAYS:
+            most = AlertThreshold.MOST_DAYS
+            raise CommandError(f"Name a team, and a number of days from 1 to {most}.", returncode=USAGE)
+        AlertThreshold.objects.update_or_create(team=team, defaults={"stuck_days": days})
 
     def _choose(self, team: Team | None, options: dict[str, Any]) -> None:
         user = CustomUser.objects.filter(username=options["user"]).first()
