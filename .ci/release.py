@@ -33,7 +33,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
     write(wanted, notes=notes)
-    if subprocess.run(["make", "check"], check=False).returncode:
+    if subprocess.run(["make", "--no-print-directory", "check"], check=False).returncode:
         git("checkout", "--", str(CHANGELOG), str(CODE))
         print("error: `make check` failed. Nothing is changed.", file=sys.stderr)
         return 1
