@@ -15,7 +15,7 @@ from benchmarks.load import Answers, Body, post
 from benchmarks.results import Measurement, median_of
 from benchmarks.stack import Stack, stack
 from tformance.local import programs
-from tformance.local.engine_process import client_program
+from tformance.local.engine_binaries import client_program
 
 CONNECTIONS = 32
 COUNT = 6000

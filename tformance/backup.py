@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 from tformance.local.console import EmbeddedError
-from tformance.local.engine_process import client_program
+from tformance.local.engine_binaries import client_program
 from tformance.local.runs import LOCK_FILE
 from tformance.local.state import CHECKOUT, local_settings, try_exclusive, var_folder
 from tformance.settings_files import load_settings_files

@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tformance.settings")
 with settings_errors_in_one_line():
     pages = get_wsgi_application()
 WebhookMiddleware = import_string(
-    "apps.webhooks.middleware.WebhookMiddleware"
+    "apps.webhooks.wsgi_middleware.WebhookMiddleware"
 )  # there is no importing it before Django is set up
 application = SlowBodiesCut(WebhookMiddleware(pages))
 gc.freeze()  # what is there now stays: no collection need look through it again

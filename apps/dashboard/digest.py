@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.metrics.digest import last_week, read_digest, read_stuck_sections
 from apps.metrics.figures import Window
 from apps.metrics.figures.windows import WEEK
-from apps.notifications import mail
+from apps.notifications import mail_job
 from apps.notifications.digests import context_of, due_in_week_of, message_of, shown_stuck
 from apps.notifications.models import Subscription, Topic
 from apps.teams.models import Team
@@ -102,10 +102,10 @@ def subscribe(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """Ask whether the mails of a link's topic shall end, and end them when it is posted; nobody need sign in."""
-    subscription = mail.subscription_of(token)
+    subscription = mail_job.subscription_of(token)
     if subscription is None:
         raise Http404("This link is not valid, or what it is about is gone.")
     if request.method == "POST":
-        mail.unsubscribe(subscription)
+        mail_job.unsubscribe(subscription)
     context = {"subscription": subscription, "is_over": request.method == "POST" or not subscription.by_mail}
     return render(request, "dashboard/unsubscribe.html", context)

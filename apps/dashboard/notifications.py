@@ -19,7 +19,7 @@ from apps.jobs.models import Job
 from apps.jobs.wakeups import enqueue_jobs
 from apps.notifications.alerts import open_alerts
 from apps.notifications.channels import ChannelError, add_channel
-from apps.notifications.messages import queue_test
+from apps.notifications.message_fan_out import queue_test
 from apps.notifications.models import (
     ALERTS_OF_OPERATORS,
     AlertThreshold,

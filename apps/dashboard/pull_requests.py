@@ -17,7 +17,8 @@ from apps.dashboard.teams import named
 from apps.dashboard.timelines import FAILED, WORDS, timeline_of
 from apps.metrics.explanation.boundaries import WORDS as REJECTED
 from apps.metrics.explanation.boundaries import Boundary, Candidate, Shipping
-from apps.metrics.explanation.explanation import (
+from apps.metrics.explanation.life import Life, Moment, Stage, life_of
+from apps.metrics.explanation.pull_request import (
     NOT_APPLICABLE,
     Counted,
     Explanation,
@@ -28,7 +29,6 @@ from apps.metrics.explanation.explanation import (
     explain_reason,
     query_for,
 )
-from apps.metrics.explanation.life import Life, Moment, Stage, life_of
 from apps.metrics.figures import Bots, FigureQuery, Hours
 from apps.metrics.figures.figure import Measure
 from apps.metrics.figures.formatting import as_words, unit_beside

@@ -6,6 +6,7 @@ from apps.dashboard import (
     account,
     deployments,
     digest,
+    goal_form,
     invitations,
     lists,
     notifications,
@@ -15,7 +16,6 @@ from apps.dashboard import (
     pull_requests,
     restatements,
     team,
-    team_goals,
     views,
 )
 
@@ -23,7 +23,7 @@ urlpatterns = [
     path("", overview.front, name="front"),
     path("teams/<slug:slug>/", team.team, name="team"),
     path("teams/<slug:slug>/figures/<slug:key>/", lists.entities, name="entities"),
-    path("teams/<slug:slug>/goals/", team_goals.change_goal, name="change-goal"),
+    path("teams/<slug:slug>/goals/", goal_form.change_goal, name="change-goal"),
     path("teams/<slug:slug>/changes/", restatements.changes, name="changes"),
     path("deployments/<int:pk>/", deployments.deployment, name="deployment"),
     path("now/", now.now, name="now"),

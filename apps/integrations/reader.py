@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from apps.activity.facts import Fact
 from apps.github.auth import GitHubAccess
-from apps.github.graphql import document
+from apps.github.graphql_documents import document
 from apps.github.rate_limit import Purpose
 from apps.github.responses import Answer, ResponseKind, Result
 

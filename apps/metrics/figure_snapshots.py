@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce, Now, TruncDay
 
 from apps.activity.models import Provenance
 from apps.common import db
-from apps.metrics.explanation.explanation import MOST_SOURCES, Source, grouped
+from apps.metrics.explanation.pull_request import MOST_SOURCES, Source, grouped
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading, Window
 from apps.metrics.figures.document import as_document
 from apps.metrics.figures.values import VALUE_ONLY, read_together

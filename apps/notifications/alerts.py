@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from apps.notifications.messages import Message, choices_url, escape, queue
+from apps.notifications.message_fan_out import Message, choices_url, escape, queue
 from apps.notifications.models import ALERTS, Alert, Channel, Subscription, Topic
 from apps.teams.models import Team
 

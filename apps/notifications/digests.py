@@ -18,7 +18,7 @@ from apps.metrics.digest import Digest, Line, read_digest
 from apps.metrics.figures import Window
 from apps.metrics.figures.formatting import duration
 from apps.metrics.stuck import TITLES, Section, StuckPullRequest
-from apps.notifications.messages import PRIORITY, Message, choices_url, escape, page_url, queue
+from apps.notifications.message_fan_out import PRIORITY, Message, choices_url, escape, page_url, queue
 from apps.notifications.models import Channel, Subscription, Topic
 from apps.teams.models import Team
 

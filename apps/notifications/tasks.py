@@ -10,7 +10,7 @@ from celery import shared_task
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
 
-from apps.notifications.mail import is_permanent
+from apps.notifications.mail_job import is_permanent
 from apps.notifications.models import Notification
 from apps.users.models import CustomUser
 

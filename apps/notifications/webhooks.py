@@ -26,7 +26,7 @@ from apps.common.failpoints import failpoint
 from apps.jobs.models import Job
 from apps.jobs.outcomes import Backoff
 from apps.jobs.registry import JobKind
-from apps.notifications.messages import PRIORITY
+from apps.notifications.message_fan_out import PRIORITY
 from apps.notifications.models import SECRET_PREFIX, Channel, WebhookMessage
 from apps.notifications.webhook_request import AddressRefusedError, Answer, UnreachableError, post
 

@@ -13,8 +13,8 @@ import pytest
 from apps.webhooks.models import Delivery
 from tests.bad_input.server import PATIENCE_S, Server, head, status_in
 from tests.bad_input.test_bare_server import BODY, CHUNKS, LENGTH, refused
-from tformance.local.processes import wait_until
 from tformance.local.state import CHECKOUT, free_port
+from tformance.local.stop_processes import wait_until
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 pytestmark = [

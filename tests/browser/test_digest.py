@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from apps.jobs import runner
-from apps.notifications.mail import unsubscribe_url
+from apps.notifications.mail_job import unsubscribe_url
 from apps.notifications.models import Topic
 from tests.api.conftest import Cast
 from tests.browser.conftest import PHONE, sign_in

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.jobs import runner
-from apps.notifications.mail import subscription_of, unsubscribe_url
+from apps.notifications.mail_job import subscription_of, unsubscribe_url
 from apps.notifications.models import Alert, AlertThreshold, Channel, Subscription, Topic, WebhookMessage
 from apps.teams.models import Team
 from tests.api.conftest import Cast, PullRequestSteps, record_at_once

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.dashboard.team_goals import target_in
+from apps.dashboard.goal_form import target_in
 from apps.metrics import goals
 from apps.metrics.models import Goal
 from apps.users.models import CustomUser

@@ -23,7 +23,7 @@ from graphql import (
     visit,
 )
 
-from apps.github.graphql import document, names
+from apps.github.graphql_documents import document, names
 from apps.integrations.refresh_queries import MOST, Wanted, variables
 from tests.fake_github.graphql_api import schema
 from tests.fake_github.points import Points, points_of

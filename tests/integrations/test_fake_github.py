@@ -11,9 +11,9 @@ from githubkit_schemas.latest import models
 from pydantic import TypeAdapter
 
 from apps.github.auth import GitHubAccess
-from apps.github.graphql import document
+from apps.github.graphql_documents import document
 from apps.github.responses import ResponseKind
-from apps.integrations.backfill.estimate import totals_query
+from apps.integrations.backfill.item_counts import totals_query
 from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.faults import Fault

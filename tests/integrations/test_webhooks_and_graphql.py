@@ -11,7 +11,7 @@ from apps.activity.models import Contributor, PullRequest, PullRequestCommit, Pu
 from apps.activity.record import record
 from apps.demo.scenario import Sent
 from apps.github.auth import GitHubAccess
-from apps.github.graphql import document
+from apps.github.graphql_documents import document
 from apps.github.objects.graphql_as_rest import extended, pull_request_node_facts, unfinished
 from apps.github.responses import ResponseKind
 from apps.metrics.rebuild import rebuild

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from apps.activity.models import PullRequest, Review
 from apps.metrics.explanation.boundaries import WORDS
-from apps.metrics.explanation.explanation import Explanation, as_document, explain, query_for
+from apps.metrics.explanation.pull_request import Explanation, as_document, explain, query_for
 from apps.metrics.figures import FIGURES, Bots, FigureQuery, Hours, list_entities
 from apps.metrics.figures.entities import Listing
 from apps.metrics.models import DerivedDeployment, DerivedPullRequest, DerivedShipment

@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 from django.db.models import FloatField, Value
 
 from apps.metrics.figures import FigureQuery, Hours, Window, read_figure, read_figures
-from apps.metrics.figures.expressions import WorkingSeconds
 from apps.metrics.figures.figure import Measure
 from apps.metrics.figures.registry import FIGURES
+from apps.metrics.figures.sql_expressions import WorkingSeconds
 from apps.teams.models import Team, WorkingCalendar
 from tests.calculator.histories import history, record_history
 from tests.metrics.steps import PullRequestSteps, instant, record_steps

@@ -21,7 +21,7 @@ from apps.metrics.digest import last_week, read_digest
 from apps.metrics.figures import Window, read_figures
 from apps.notifications import digests
 from apps.notifications.digests import about_of, message_of, open_digests
-from apps.notifications.mail import unsubscribe_url
+from apps.notifications.mail_job import unsubscribe_url
 from apps.notifications.models import MailMessage, Notification, Subscription, Topic, WebhookMessage
 from apps.teams.models import Team
 from apps.users.models import CustomUser

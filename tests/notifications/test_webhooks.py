@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.common.failpoints import MESSAGE_POINTS
 from apps.jobs.models import Job
 from apps.notifications import webhooks
-from apps.notifications.messages import queue_webhook, sample_message
+from apps.notifications.message_fan_out import queue_webhook, sample_message
 from apps.notifications.models import Channel, Topic, WebhookMessage
 from apps.teams.models import Team
 from tests.api.conftest import Cast

@@ -24,8 +24,8 @@ from tests.rig.faults import Fault, catalogue
 from tests.rig.github import Delivery, GitHub, Ledger, deliveries, delivery
 from tests.rig.history import rounds
 from tests.rig.machine import Rig, rig
-from tformance.local.processes import wait_until
 from tformance.local.state import CHECKOUT, var_folder
+from tformance.local.stop_processes import wait_until
 
 UNFINISHED = """
 SELECT (SELECT count(*) FROM webhooks_delivery WHERE state IN ('received', 'running', 'failed'))

@@ -8,7 +8,7 @@ from apps.common.failpoints import POINTS
 from tests.rig.faults import Fault
 from tests.rig.machine import WEB, WORKERS, Rig
 from tests.rig.proxy import Proxy
-from tformance.local.processes import wait_until
+from tformance.local.stop_processes import wait_until
 
 AT_RISK = """
 SELECT id FROM webhooks_delivery

@@ -13,11 +13,11 @@ import psycopg
 import redis
 from psycopg import sql
 
-from tformance.local.engine_process import locate
+from tformance.local.engine_binaries import locate
 from tformance.local.postgres import Postgres
-from tformance.local.processes import kill_all, processes_in, wait_until
 from tformance.local.redis_server import Redis
 from tformance.local.state import CHECKOUT, NAME, EngineState, ensure_secrets, local_settings
+from tformance.local.stop_processes import kill_all, processes_in, wait_until
 
 REFERENCE = "reference"
 EMPTY = "empty"

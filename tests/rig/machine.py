@@ -19,9 +19,9 @@ from tests.rig.engines import Engines
 from tests.rig.proxy import Proxy
 from tformance.local import programs
 from tformance.local.console import follow_parent
-from tformance.local.processes import RUN_VARIABLE, end_tagged, tag_of, tagged, wait_until
 from tformance.local.programs import STOP_SECONDS, Program, configuration
 from tformance.local.state import CHECKOUT, free_port, write_private
+from tformance.local.stop_processes import RUN_VARIABLE, end_tagged, tag_of, tagged, wait_until
 
 WEB = "web"
 WORKERS = ("worker-a", "worker-b")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.runtime.checkout import Checkout
 from tformance.local.console import say, stoppable
-from tformance.local.processes import wait_until
+from tformance.local.stop_processes import wait_until
 
 LEAST_LOAD = 15
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 
 from tformance.local.engines import Engines
-from tformance.local.processes import kill_all, tagged_in, wait_until
 from tformance.local.runs import find_runners
+from tformance.local.stop_processes import kill_all, tagged_in, wait_until
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 240

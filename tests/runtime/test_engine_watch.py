@@ -9,7 +9,7 @@ import pytest
 from tests.runtime.test_engines import kill_engine, postgres_of, query, redis_of
 from tformance.local.console import EmbeddedError
 from tformance.local.engines import MOST_FAILURES, Engines, EngineWatch
-from tformance.local.processes import wait_until
+from tformance.local.stop_processes import wait_until
 
 pytestmark = [pytest.mark.usefixtures("no_servers"), pytest.mark.proof]
 

@@ -17,12 +17,12 @@ import pytest
 import redis
 
 from tformance.local.console import EmbeddedError
-from tformance.local.engine_process import locate
+from tformance.local.engine_binaries import locate
 from tformance.local.engines import Engines
 from tformance.local.postgres import SETTINGS, Postgres
-from tformance.local.processes import kill_all, processes_in
 from tformance.local.redis_server import Redis
 from tformance.local.state import LONGEST_SOCKET_PATH, EngineState, abandoned_folders
+from tformance.local.stop_processes import kill_all, processes_in
 
 pytestmark = [pytest.mark.usefixtures("no_servers"), pytest.mark.proof]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="about running as root")

@@ -17,8 +17,8 @@ from tformance.celery_settings import QUEUES
 from tformance.local import console
 from tformance.local.__main__ import arguments, chosen_program
 from tformance.local.console import step
-from tformance.local.processes import wait_until
 from tformance.local.programs import STOP_SECONDS
+from tformance.local.stop_processes import wait_until
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 MAKEFILE = PROJECT / "Makefile"

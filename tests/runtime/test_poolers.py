@@ -19,9 +19,9 @@ import pytest
 from tests.rig.github import ACCEPTED, delivery, post
 from tformance.environment import SESSION_TIMEOUTS
 from tformance.local.engines import Engines
-from tformance.local.processes import wait_until
 from tformance.local.programs import ask_readiness
 from tformance.local.state import EngineState, ensure_secrets, free_port, is_port_free, local_settings
+from tformance.local.stop_processes import wait_until
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

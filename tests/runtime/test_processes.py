@@ -17,10 +17,10 @@ import pytest
 from tests.runtime.checkout import Checkout, Started
 from tests.runtime.test_engines import kill_engine
 from tformance.local.engines import Engines
-from tformance.local.processes import tagged_in, wait_until
 from tformance.local.programs import MOST_ENDINGS, beat, configuration, reserved_port, web, worker
 from tformance.local.runs import LOCK_FILE
 from tformance.local.state import EngineState, is_port_free, try_exclusive
+from tformance.local.stop_processes import tagged_in, wait_until
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("no_servers")]
 proof = pytest.mark.proof

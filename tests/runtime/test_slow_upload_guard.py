@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from tformance.local.processes import wait_until
+from tformance.local.stop_processes import wait_until
 from tformance.middleware import TrustedProxyMiddleware
 from tformance.slow_upload_guard import SlowBodiesCut, TimedInput, _seconds_since_sent, end_quiet
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.runtime.checkout import Checkout, target
 from tformance.local.engines import Engines
-from tformance.local.processes import tagged_in, wait_until
 from tformance.local.runs import count_by_role
+from tformance.local.stop_processes import tagged_in, wait_until
 
 pytestmark = [pytest.mark.proof, pytest.mark.timeout(900), pytest.mark.usefixtures("no_servers")]
 

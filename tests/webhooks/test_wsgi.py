@@ -13,8 +13,8 @@ from django.db import connection
 
 from apps.demo.deliveries import HOOK_ID, body_of, signed_headers
 from apps.webhooks import intake, signature
-from apps.webhooks.middleware import WebhookMiddleware
 from apps.webhooks.models import Delivery
+from apps.webhooks.wsgi_middleware import WebhookMiddleware
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BODY = body_of({"zen": "Keep it simple.", "hook_id": HOOK_ID})

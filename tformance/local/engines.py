@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 
 from tformance.local.console import EmbeddedError, say
-from tformance.local.engine_process import locate
+from tformance.local.engine_binaries import locate
 from tformance.local.postgres import Postgres
-from tformance.local.processes import wait_until
 from tformance.local.redis_server import Redis
 from tformance.local.state import EngineState, SharedLock, exclusive, holders, last_lines
+from tformance.local.stop_processes import wait_until
 
 LOCK_FILE = "engines.lock"
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 import psycopg
 
 from tformance.local.console import EmbeddedError
-from tformance.local.engine_process import (
+from tformance.local.engine_binaries import (
     ENVIRONMENT,
     Account,
     Binaries,
@@ -23,8 +23,8 @@ from tformance.local.engine_process import (
     reap,
     with_name,
 )
-from tformance.local.processes import end_processes_in, is_process_of
 from tformance.local.state import NAME, EngineState, free_port, is_port_free, last_lines, log_for_append
+from tformance.local.stop_processes import end_processes_in, is_process_of
 
 STOP_S = 30
 CONNECT_S = 60

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from tformance.local.console import EmbeddedError, follow_parent, say, wait_while_alive
 from tformance.local.engines import EngineWatch
-from tformance.local.processes import RUN_VARIABLE, end_tagged
 from tformance.local.state import (
     CHECKOUT,
     WEB_FILE,
@@ -31,6 +30,7 @@ from tformance.local.state import (
     write_private,
     write_private_json,
 )
+from tformance.local.stop_processes import RUN_VARIABLE, end_tagged
 from tformance.slow_upload_guard import IDLE_S
 
 STOP_SECONDS = 35  # longer than a worker's soft shutdown (20 s)

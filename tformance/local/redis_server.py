@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from tformance.local.console import EmbeddedError
-from tformance.local.engine_process import Binaries, becomes_ready, launch, reap
-from tformance.local.processes import end_processes_in, is_process_of
+from tformance.local.engine_binaries import Binaries, becomes_ready, launch, reap
 from tformance.local.state import EngineState, free_port, is_port_free, last_lines, log_for_append, write_private
+from tformance.local.stop_processes import end_processes_in, is_process_of
 
 STOP_S = 10
 PID_FILE = "redis.pid"

@@ -20,17 +20,6 @@ from tformance import __version__
 from tformance.local import programs
 from tformance.local.console import EmbeddedError, fact, say, step
 from tformance.local.engines import Engines, EngineWatch, needs_postgres, needs_redis
-from tformance.local.processes import (
-    RUN_VARIABLE,
-    end_all_tagged,
-    end_tagged,
-    parent_of,
-    processes_under,
-    tag_of,
-    tagged_in,
-    terminate_all,
-    wait_until,
-)
 from tformance.local.programs import (
     STOP_SECONDS,
     Program,
@@ -52,6 +41,17 @@ from tformance.local.state import (
     read_private_json,
     try_exclusive,
     write_private_json,
+)
+from tformance.local.stop_processes import (
+    RUN_VARIABLE,
+    end_all_tagged,
+    end_tagged,
+    parent_of,
+    processes_under,
+    tag_of,
+    tagged_in,
+    terminate_all,
+    wait_until,
 )
 from tformance.settings_files import warnings_of_settings_files
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import psutil
 
 from tformance.local.console import EmbeddedError
-from tformance.local.engine_process import Account, choose_number, give, needs_account
+from tformance.local.engine_binaries import Account, choose_number, give, needs_account
 
 
 def write_private(path: Path, text: str) -> None:

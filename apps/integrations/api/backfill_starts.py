@@ -11,8 +11,8 @@ from rest_framework import serializers
 from apps.common.api import LONGEST_NAME, OnlyKnownFields, RepositoryField
 from apps.common.db import LARGEST_ID
 from apps.integrations.api.serializers import BackfillSerializer, BudgetSerializer
-from apps.integrations.backfill.forecast import Forecast, InstallationForecast, StreamForecast
 from apps.integrations.backfill.start import NothingToStartError, Scope
+from apps.integrations.backfill.start_forecast import Forecast, InstallationForecast, StreamForecast
 from apps.integrations.streams import STREAM_CHOICES, STREAM_NAMES
 from apps.jobs.api import SkippedSerializer
 

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from apps.github.rate_limit import BudgetNow
-from apps.integrations.backfill.estimate import Uncounted
-from apps.integrations.backfill.forecast import Cost, Forecast
+from apps.integrations.backfill.item_counts import Uncounted
+from apps.integrations.backfill.start_forecast import Cost, Forecast
 from apps.integrations.backfill.status import Progress, progress_of
 from apps.integrations.models import Backfill
 from apps.integrations.streams import STREAM_NAMES

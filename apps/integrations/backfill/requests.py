@@ -15,8 +15,7 @@ from apps.common.encryption import UndecryptableError
 from apps.github.auth import GitHubAccess, github
 from apps.github.credentials import NoCredentialsError, app_credentials
 from apps.integrations.access import readable_installations
-from apps.integrations.backfill.estimate import Effort
-from apps.integrations.backfill.forecast import Forecast, forecast
+from apps.integrations.backfill.item_counts import Effort
 from apps.integrations.backfill.start import (
     MOST_NAMED,
     CannotBeReadError,
@@ -25,6 +24,7 @@ from apps.integrations.backfill.start import (
     Started,
     start,
 )
+from apps.integrations.backfill.start_forecast import Forecast, forecast
 from apps.integrations.discovery import find_installations
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill

@@ -17,7 +17,7 @@ from apps.metrics.api.examples import RESTATEMENTS
 from apps.metrics.api.parameters import names
 from apps.metrics.api.pull_requests import SourceSerializer
 from apps.metrics.api.serializers import WindowSerializer
-from apps.metrics.explanation.explanation import source_as_json
+from apps.metrics.explanation.pull_request import source_as_json
 from apps.metrics.figure_snapshots import DAYS, RestatedHour, Restatement, stored_hours
 from apps.metrics.figures import FigureQuery, Window
 from apps.metrics.models import HourlyFigures

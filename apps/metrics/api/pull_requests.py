@@ -17,7 +17,7 @@ from apps.common.api import OnlyKnownParameters
 from apps.metrics.api.examples import EXPLANATION
 from apps.metrics.api.parameters import QUERY, PullRequestFilter, names
 from apps.metrics.api.serializers import AIEvidenceSerializer, PullRequestDetailSerializer
-from apps.metrics.explanation.explanation import as_document, explain
+from apps.metrics.explanation.pull_request import as_document, explain
 from apps.metrics.figures import Bots, Hours
 from apps.metrics.parameters import one_of
 from apps.teams.api.views import OfTeam

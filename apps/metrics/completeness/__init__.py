@@ -6,10 +6,10 @@ report.of_team(start_at=window.start_at, end_at=window.end_at, streams=figure.st
 
 from collections.abc import Collection
 
+from apps.metrics.completeness.completeness_report import STALE_AFTER, Completeness, Report
 from apps.metrics.completeness.gaps import Gap, Reason
 from apps.metrics.completeness.knowledge import read_knowledge
 from apps.metrics.completeness.providers import Pending
-from apps.metrics.completeness.reports import STALE_AFTER, Completeness, Report
 from apps.metrics.completeness.streams import OF_FIGURES, every_stream
 
 __all__ = [

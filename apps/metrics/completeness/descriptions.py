@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apps.metrics.completeness import report_of
+from apps.metrics.completeness.completeness_report import Completeness, Report
 from apps.metrics.completeness.gaps import Gap, Reason
-from apps.metrics.completeness.reports import Completeness, Report
 from apps.metrics.completeness.streams import every_stream
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of

@@ -9,8 +9,8 @@ from typing import Any
 from apps.activity.models import Review
 from apps.common import db
 from apps.metrics.derivation import review_requests, shipments, timeline
-from apps.metrics.derivation.attribution import read_people
 from apps.metrics.derivation.commits import Commits, read_commits
+from apps.metrics.derivation.people_behind_agents import read_people
 from apps.metrics.derivation.review_requests import RequestEvent
 from apps.metrics.derivation.review_rounds import Move, Seen, read_listed
 from apps.metrics.derivation.shipments import Place

@@ -10,7 +10,6 @@ from apps.metrics.figures.populations import Population
 from apps.metrics.figures.query import AGENT, BOT, HUMAN, NOT_A_MEMBER
 from apps.metrics.figures.sql_statement import Remark
 
-BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
 BY_REPOSITORY = "Attributed to every team that tracks the repository, for any account; bots are always included."
 BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
 NO_VALUE = "Shown as \N{EN DASH} when there are none."

@@ -29,8 +29,8 @@ from apps.metrics.figures.durations import (
     queued_seconds,
     stage,
 )
-from apps.metrics.figures.expressions import WasDraft
 from apps.metrics.figures.query import AGENT, FigureQuery
+from apps.metrics.figures.sql_expressions import WasDraft
 from apps.metrics.models import (
     ENDED_AT,
     DerivedClosing,

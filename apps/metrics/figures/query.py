@@ -29,9 +29,9 @@ from apps.common import db
 from apps.metrics.completeness import OF_FIGURES, Report, report_of
 from apps.metrics.completeness.providers import Pending, find_pending
 from apps.metrics.derivation.deployment_rules import UNCHOSEN
-from apps.metrics.figures.compiled import Parameter, compiled
-from apps.metrics.figures.expressions import AtInstant, Ids, IsAnyOf, IsLikeAny, array_of
+from apps.metrics.figures.compiled_querysets import Parameter, compiled
 from apps.metrics.figures.filters import AI, Account, Attribution, Bots, Hours
+from apps.metrics.figures.sql_expressions import AtInstant, Ids, IsAnyOf, IsLikeAny, array_of
 from apps.metrics.figures.windows import Window
 from apps.metrics.models import DerivedDeployment, DerivedIncident
 from apps.teams.models import DeploymentRule, DeploymentSource, IncidentRule, Team, TeamMember, WorkingCalendar

@@ -19,7 +19,7 @@ from django.db.models import BooleanField, ExpressionWrapper, FloatField, Q
 from django.db.models.functions import Cast, Collate
 
 from apps.common import db
-from apps.metrics.figures.compiled import Given, with_names
+from apps.metrics.figures.compiled_querysets import Given, with_names
 from apps.metrics.figures.dimensions import DIMENSIONS, Dimension, account_of
 from apps.metrics.figures.populations import Population, Rows
 from apps.metrics.figures.query import GIVEN, FigureQuery, QueryTemplate

@@ -11,9 +11,9 @@ from graphql import parse, validate
 from apps.activity.models import Repository
 from apps.github.auth import GitHubAccess
 from apps.integrations.backfill import requests
-from apps.integrations.backfill.estimate import MOST_AT_ONCE, TOO_LATE, Counting, Effort, Uncounted, totals_query
-from apps.integrations.backfill.forecast import Cost, Window, cost_of, duration_of
+from apps.integrations.backfill.item_counts import MOST_AT_ONCE, TOO_LATE, Counting, Effort, Uncounted, totals_query
 from apps.integrations.backfill.start import Scope
+from apps.integrations.backfill.start_forecast import Cost, Window, cost_of, duration_of
 from apps.integrations.backfill.status import Progress, progress_of
 from apps.integrations.models import Backfill
 from tests.fake_github import faults

@@ -12,7 +12,7 @@ from tests.rig.bad_events.apps import PROBE, SLOW
 from tests.rig.github import ACCEPTED, GitHub, delivery, post
 from tests.rig.machine import WORKERS, Rig
 from tests.rig.proxy import Proxy
-from tformance.local.processes import wait_until
+from tformance.local.stop_processes import wait_until
 
 LONGEST_S = 180
 WARMING = 24  # so many that every worker child has its connections

@@ -6,8 +6,8 @@ import uuid
 from tests.rig.bad_events.apps import PROBE
 from tests.rig.github import delivery, post
 from tests.rig.recoveries.bench import LONGEST_S, Bench
-from tformance.local.processes import wait_until
 from tformance.local.programs import ask_readiness
+from tformance.local.stop_processes import wait_until
 
 
 def postgres_restarted(bench: Bench) -> None:

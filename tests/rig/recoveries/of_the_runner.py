@@ -10,7 +10,7 @@ from tests.rig.recoveries.bench import Row
 from tests.runtime.checkout import Checkout
 from tests.runtime.test_engines import kill_engine
 from tformance.local.engines import Engines
-from tformance.local.processes import wait_until
+from tformance.local.stop_processes import wait_until
 
 LONGEST_S = 15
 KILLED = (("PostgreSQL",), ("Redis",), ("PostgreSQL", "Redis"))

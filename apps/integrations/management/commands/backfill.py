@@ -23,10 +23,10 @@ from apps.integrations.backfill.console import (
     unreachable_lines,
     watch,
 )
-from apps.integrations.backfill.estimate import Effort
-from apps.integrations.backfill.forecast import forecast
+from apps.integrations.backfill.item_counts import Effort
 from apps.integrations.backfill.requests import RepositoryResolver
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError, Scope, Started, chosen, start
+from apps.integrations.backfill.start_forecast import forecast
 from apps.integrations.models import Backfill
 from apps.integrations.models.backfills import BackfillQuerySet
 from apps.integrations.streams import STREAM_NAMES

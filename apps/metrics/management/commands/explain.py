@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from apps.activity.models import PullRequest
-from apps.metrics.explanation.explanation import as_document, explain
+from apps.metrics.explanation.pull_request import as_document, explain
 from apps.metrics.figures import Bots, Hours
 from apps.metrics.figures.formatting import as_words
 from apps.metrics.management.commands.figures import find_team

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from apps.common.command_help import Help
 from apps.metrics.management.commands.figures import find_team
 from apps.notifications.channels import ChannelError, add_channel
-from apps.notifications.messages import queue_test
+from apps.notifications.message_fan_out import queue_test
 from apps.notifications.models import AlertThreshold, Channel, Subscription, Topic, WebhookMessage
 from apps.teams.models import Team
 from apps.users.models import CustomUser

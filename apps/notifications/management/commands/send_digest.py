@@ -9,7 +9,7 @@ from apps.common.command_help import Help
 from apps.metrics.digest import read_digest
 from apps.metrics.management.commands.figures import find_team
 from apps.notifications.digests import about_of, message_of
-from apps.notifications.messages import page_url, queue
+from apps.notifications.message_fan_out import page_url, queue
 from apps.users.sign_in import has_mail
 
 EXAMPLES = """\

@@ -21,7 +21,7 @@ from apps.common.failpoints import failpoint
 from apps.jobs.models import Job
 from apps.jobs.outcomes import Backoff
 from apps.jobs.registry import JobKind
-from apps.notifications.messages import PRIORITY, page_url
+from apps.notifications.message_fan_out import PRIORITY, page_url
 from apps.notifications.models import MailMessage, Subscription, Topic
 from apps.teams.models import Team
 from apps.users.models import CustomUser
