@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from apps.metrics.derivation.registry import NOUNS, Derivation, Keys, Noun
+from apps.metrics.derivation.derived_kinds import NOUNS, Derivation, Keys, Noun
 from apps.metrics.derived_tables import Row
 from apps.metrics.freshness import note_repository_changes
 from apps.metrics.models import RULES_VERSION, RebuildDifference

@@ -35,7 +35,7 @@ from apps.metrics.changes import (
     spread_incident_rules,
     stale,
 )
-from apps.metrics.derivation.registry import (
+from apps.metrics.derivation.derived_kinds import (
     COMMIT,
     DEPLOYMENT,
     INCIDENT,

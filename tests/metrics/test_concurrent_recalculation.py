@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from apps.activity.models import Change
 from apps.metrics import recalculation
 from apps.metrics.changes import ChangeAtHand
-from apps.metrics.derivation import registry
+from apps.metrics.derivation import derived_kinds
 from apps.metrics.models import DerivedPullRequest
 from apps.metrics.recalculation import drain
 from tests.metrics import fixture_a
@@ -22,7 +22,7 @@ from tests.metrics.steps import PullRequestSteps, instant, record_facts
 @contextmanager
 def held(event: threading.Event, reached: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Stop the next recalculation of pull requests after it has read its facts, before it writes."""
-    derive = registry.pull_requests.derive
+    derive = derived_kinds.pull_requests.derive
     holder = threading.current_thread().name
 
     def stopping(scopes: object) -> object:
@@ -32,7 +32,7 @@ def held(event: threading.Event, reached: threading.Event, monkeypatch: pytest.M
             assert event.wait(30)
         return derived
 
-    monkeypatch.setattr(registry.pull_requests, "derive", stopping)
+    monkeypatch.setattr(derived_kinds.pull_requests, "derive", stopping)
     yield
     event.set()
 
