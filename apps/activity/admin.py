@@ -65,6 +65,18 @@ class GitHubMembershipAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
 
+@admin.register(models.GitHubTeamEvent)
+class GitHubTeamEventAdmin(ReadOnlyAdmin):
+    """Who joined or left a team on GitHub, and when GitHub reported it."""
+
+    list_display = ("at", "team_id", "contributor", "is_member")
+    list_select_related = ("contributor",)
+    list_filter = ("is_member",)
+    search_fields = ("contributor__login__iexact",)
+    search_ids = ("team_id", "contributor")
+    ordering = ("-id",)
+
+
 @admin.register(models.Repository)
 class RepositoryAdmin(ReadOnlyAdmin):
     """Repositories; repository fields of forms search them."""

@@ -20,6 +20,7 @@ TABLES: tuple[Table, ...] = (
     models.RepositoryAccess,
     models.GitHubTeam,
     models.GitHubMembership,
+    models.GitHubTeamEvent,
     models.GitReference,
     models.Push,
     models.Commit,

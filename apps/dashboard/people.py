@@ -21,7 +21,7 @@ from apps.common.db import is_id
 from apps.dashboard.addresses import query_string
 from apps.dashboard.teams import named
 from apps.notifications.invitations import Issued, invite
-from apps.teams.accounts import ProposalRefusedError, create_team, members_of, proposed_to
+from apps.teams.github_teams import ProposalRefusedError, create_team, members_of, proposed_to
 from apps.teams.models import Invitation, Team, TeamAccess
 from apps.teams.people import ROLES, AccessRefusedError, change_role, remove
 from apps.users.access import is_operator
@@ -160,12 +160,26 @@ def make_team(request: HttpRequest, slug: str) -> HttpResponse:
     proposed = proposed_to(request.user).filter(organization=team.account_id)
     github_team = get_object_or_404(proposed, pk=id_in(request, "github_team"))
     try:
-        made = create_team(github_team, by=request.user)
+        made = create_team(github_team, is_kept_in_step="is_kept_in_step" in request.POST, by=request.user)
     except ProposalRefusedError as error:
         messages.error(request, str(error))
         return back_to(team)
     messages.success(request, f"Team {made} was created. Its figures are being computed.")
     return back_to(made)
+
+
+@require_POST
+@login_required
+def change_step(request: HttpRequest, slug: str) -> HttpResponse:
+    """Keep the members of a team in step with the team on GitHub that it was made of, or no longer."""
+    team = administered_team(request, slug)
+    if team.github_team is None:
+        raise Http404("It was not made of a team on GitHub.")
+    team.is_kept_in_step = request.POST.get("is_kept_in_step") == "yes"
+    team.save(update_fields=["is_kept_in_step"])
+    kept = f"Everyone who joins or leaves {team.github_team} on GitHub joins or leaves {team}."
+    messages.success(request, kept if team.is_kept_in_step else f"{team} no longer follows {team.github_team}.")
+    return back_to(team)
 
 
 def id_in(request: HttpRequest, name: str) -> int:

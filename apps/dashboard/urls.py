@@ -49,6 +49,7 @@ urlpatterns = [
     path("people/<slug:slug>/invitations/revoke/", people.revoke_invitation, name="revoke-invitation"),
     path("people/<slug:slug>/access/", people.change_access, name="change-access"),
     path("people/<slug:slug>/github-team/", people.make_team, name="make-team"),
+    path("people/<slug:slug>/in-step/", people.change_step, name="change-step"),
     path("invitation/", invitations.accept_invitation, name="accept-invitation"),
     path("invitations/<str:secret>/", invitations.open_link, name="invitation"),
     path("account/", account.account, name="account"),

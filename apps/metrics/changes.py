@@ -247,6 +247,7 @@ class Stale:
     deployments: set[int] = field(default_factory=set)
     installations: set[int] = field(default_factory=set)
     teams: set[int] = field(default_factory=set)
+    github_teams: set[int] = field(default_factory=set)
     contributors: set[int] = field(default_factory=set)
     workflow_runs: set[Scope] = field(default_factory=set)
     releases: set[Scope] = field(default_factory=set)
@@ -265,6 +266,7 @@ class Stale:
             Kind.DEPLOYMENT: self.deployments,
             Kind.INSTALLATION: self.installations,
             Kind.TEAM: self.teams,
+            Kind.GITHUB_TEAM: self.github_teams,
             Kind.CONTRIBUTOR: self.contributors,
         }
         return by_kind[kind]

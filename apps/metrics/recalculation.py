@@ -51,6 +51,7 @@ from apps.metrics.derivation.derived_kinds import (
 )
 from apps.metrics.freshness import note_repository_changes, note_team_changes
 from apps.teams.accounts import ensure_account_team
+from apps.teams.github_teams import keep_in_step
 
 _SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT = "40001", "40P01", "55P03"
 _BUSY_WITH_OTHERS = frozenset({_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT})
@@ -87,6 +88,7 @@ KNOWN = (
     Change.Kind.REMEDIATION,
     Change.Kind.CONTRIBUTOR,
     Change.Kind.INSTALLATION,
+    Change.Kind.GITHUB_TEAM,
     Change.Kind.TEAM,
 )
 LOCK = """
@@ -182,6 +184,8 @@ def recalculate(found: Stale, *, observe: Observe | None = None) -> None:
         stored |= spread_incident_rules(key)
     for installation_id in sorted(found.installations):
         ensure_account_team(installation_id)
+    if found.teams or found.github_teams:
+        keep_in_step(teams=found.teams, github_teams=found.github_teams)
     if found.teams:
         note_team_changes(found.teams)
     note_repository_changes(stored)  # last: its locks are on rows that other batches need too

@@ -1,10 +1,4 @@
-"""Teams of accounts, created when an account installs the App, so that the first figures need no setup.
-
-Further teams are proposed from those that the account has on GitHub, as far as its webhooks reported them.
-"""
-
-from collections.abc import Collection
-from typing import Any
+"""Teams of accounts, created when an account installs the App, so that the first figures need no setup."""
 
 from django.conf import settings
 from django.db import transaction
@@ -12,11 +6,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 from django.utils.text import slugify
 
-from apps.activity.facts import Stamp
-from apps.activity.models import Commit, Contributor, GitHubMembership, GitHubTeam, Installation, PullRequest, Review
-from apps.teams.models import SLUG_LENGTH, Team, TeamAccess, TeamMember, TeamRepository
+from apps.activity.models import Commit, Contributor, GitHubMembership, Installation, PullRequest, Review
+from apps.teams.models import SLUG_LENGTH, Team
 from apps.teams.visibility import repositories_of
-from apps.users.access import is_operator
 
 
 def ensure_account_team(installation_id: int) -> Team | None:
@@ -80,55 +72,3 @@ def contributors_of(teams: QuerySet[Team]) -> QuerySet[Contributor]:
         | Exists(in_organization)
         | Q(memberships__team__in=teams.order_by().values("pk"))
     ).distinct()
-
-
-COPIED = (
-    *("is_approved", "time_zone", "production_environments"),
-    *("working_days", "working_from", "working_until", "holidays_of"),
-)
-"""The settings of the account's team that a new one begins with."""
-
-
-class ProposalRefusedError(Exception):
-    """No team can be made of this team of GitHub; the message says why."""
-
-
-def proposed_to(user: Any) -> QuerySet[GitHubTeam]:
-    """Return GitHub's teams of the accounts whose team the user may see."""
-    accounts = Team.objects.visible_to(user).filter(account__isnull=False).order_by().values("account")
-    return GitHubTeam.objects.filter(organization__in=accounts, is_deleted=False)
-
-
-def members_of(github_teams: Collection[int]) -> QuerySet[GitHubMembership]:
-    """Return who is a member of these teams of GitHub now."""
-    rows = GitHubMembership.objects.filter(scope=GitHubMembership.Scope.TEAM, scope_id__in=github_teams, is_member=True)
-    return rows.select_related("contributor").order_by("contributor__login", "contributor")
-
-
-def create_team(github_team: GitHubTeam, *, by: Any = None) -> Team:
-    """Create a team of the members, with the repositories and settings of the account's team; `by` becomes its admin.
-
-    Each membership begins when GitHub reported it. ProposalRefusedError without members, because a team without any
-    includes everyone, or if it was made before.
-    """
-    with transaction.atomic():
-        of_account = Team.objects.select_for_update().get(account=github_team.organization)
-        if Team.objects.filter(github_team=github_team).exists():
-            raise ProposalRefusedError("A team already exists for it.")
-        members = list(members_of([github_team.pk]))
-        if not members:
-            raise ProposalRefusedError("None of its members is known yet: GitHub only reports who joins or leaves.")
-        team = Team.objects.create(
-            name=github_team.name,
-            slug=free_slug(github_team.slug, github_team.pk),
-            github_team=github_team,
-            **{name: getattr(of_account, name) for name in COPIED},
-        )
-        tracked = repositories_of(Team.objects.filter(pk=of_account.pk)).order_by("pk")
-        TeamRepository.objects.bulk_create(TeamRepository(team=team, repository=one) for one in tracked)
-        TeamMember.objects.bulk_create(
-            TeamMember(team=team, contributor=one.contributor, from_at=Stamp.moment_of(one.stamp)) for one in members
-        )
-        if by is not None and not is_operator(by):
-            TeamAccess.objects.create(team=team, user=by, role=TeamAccess.Role.ADMIN)
-    return team

@@ -29,6 +29,7 @@ class MemberInline(TabularInline):  # type: ignore[misc]
 
     model = TeamMember
     autocomplete_fields = ("contributor",)
+    readonly_fields = ("is_from_github",)
     extra = 0
     tab = True
     per_page = MOST_ROWS
@@ -93,6 +94,12 @@ class TeamAdmin(FindingAdmin):
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Team]":
         queryset: QuerySet[Team] = super().get_queryset(request)
         return queryset.annotate(members_named_count=Count("members__contributor", distinct=True))
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Save the rows; a membership that is changed by hand no longer follows GitHub."""
+        for row in formset.forms if formset.model is TeamMember else ():
+            row.instance.is_from_github = row.instance.is_from_github and not row.has_changed()
+        super().save_formset(request, form, formset, change)
 
     @admin.display(description="Members", ordering="members_named_count")
     def members_named(self, team: Any) -> str:

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from apps.activity.models import Contributor, GitHubMembership, GitHubTeam
+from apps.activity.models import Contributor, GitHubMembership, GitHubTeam, GitHubTeamEvent
 from apps.notifications.models import Notification
 from apps.teams.models import Invitation, Team, TeamAccess
 from apps.users.models import ApiToken, CustomUser
@@ -19,7 +19,7 @@ from tests.api.conftest import Cast
 from tests.dashboard.test_pages import read, signed_in
 
 pytestmark = pytest.mark.django_db
-POSTS = ("invite-person", "revoke-invitation", "change-access", "make-team")
+POSTS = ("invite-person", "revoke-invitation", "change-access", "make-team", "change-step")
 
 
 def access_of(user: CustomUser) -> TeamAccess:
@@ -138,11 +138,27 @@ def test_a_team_on_github_becomes_a_team_with_one_click(cast: Cast) -> None:
     GitHubMembership.objects.create(
         scope=GitHubMembership.Scope.TEAM, scope_id=core.pk, contributor=ben, is_member=True
     )
+    joined_at = "2026-03-02T09:00:00Z"
+    GitHubTeamEvent.objects.create(team_id=core.pk, contributor=ben, is_member=True, at=joined_at)
     client = signed_in(cast.admin)
     assert "ben-of-core" in read(client, "/people/")
     assert "Team Core was created" in words(post(client, "make-team", github_team=core.pk))
     assert TeamAccess.objects.get(team__slug="core").user == cast.admin
     assert "Teams on GitHub" not in read(client, "/people/?team=acme")
+    assert "changes nothing here" in read(client, "/people/?team=core")
+    kept = post(client, "change-step", "core", is_kept_in_step="yes")
+    assert "joins or leaves Core" in words(kept)
+    assert Team.objects.get(slug="core").is_kept_in_step
+    assert "no longer follows" in words(post(client, "change-step", "core", is_kept_in_step="no"))
+    assert post(client, "change-step", "acme", is_kept_in_step="yes").status_code == 404
+
+
+def test_a_team_is_kept_in_step_with_github_where_its_box_is_ticked(cast: Cast) -> None:
+    core = GitHubTeam.objects.create(github_id=9001, slug="core", name="Core", organization=cast.teams["acme"].account)
+    ben = Contributor.objects.create(github_id=502777, login="ben-of-core")
+    GitHubTeamEvent.objects.create(team_id=core.pk, contributor=ben, is_member=True, at="2026-03-02T09:00:00Z")
+    post(signed_in(cast.admin), "make-team", github_team=core.pk, is_kept_in_step="on")
+    assert Team.objects.get(slug="core").is_kept_in_step
 
 
 def test_few_queries_however_many_people(cast: Cast) -> None:

@@ -11,12 +11,15 @@ from apps.activity.models import (
     Contributor,
     GitHubMembership,
     GitHubTeam,
+    GitHubTeamEvent,
     Installation,
     RepositoryAccess,
 )
 
 CONTRIBUTOR = ChangeKey(Change.Kind.CONTRIBUTOR, ("github_id",))
 INSTALLATION = ChangeKey(Change.Kind.INSTALLATION, ("github_id",))
+GITHUB_TEAM = ChangeKey(Change.Kind.GITHUB_TEAM, ("github_id",))
+GITHUB_TEAM_OF_EVENT = ChangeKey(Change.Kind.GITHUB_TEAM, ("team_id",))
 INSTALLATION_OF_ACCESS = ChangeKey(Change.Kind.INSTALLATION, ("installation_id",))
 
 
@@ -107,7 +110,7 @@ class RepositoryAccessLost(Fact):
     lost_at: datetime
 
 
-@fact(GitHubTeam, entity="github_team")
+@fact(GitHubTeam, entity="github_team", change=GITHUB_TEAM)
 class GitHubTeamState(Snapshot):
     """A team of an organisation on GitHub; stamped with the arrival, as its events have no time."""
 
@@ -129,3 +132,13 @@ class GitHubMembershipState(Snapshot):
     is_member: bool
     role: str | None
     is_verified: bool
+
+
+@fact(GitHubTeamEvent, entity="github_team", change=GITHUB_TEAM_OF_EVENT)
+class GitHubTeamHappened(Fact):
+    """An account that joined a team on GitHub (or was read to be a member) or left it: its history, in any order."""
+
+    team_id: Key[int]
+    contributor_id: Key[int]
+    at: Key[datetime]
+    is_member: Key[bool]

@@ -1,6 +1,13 @@
 """The tables of facts, written only by record()."""
 
-from apps.activity.models.accounts import Contributor, GitHubMembership, GitHubTeam, Installation, RepositoryAccess
+from apps.activity.models.accounts import (
+    Contributor,
+    GitHubMembership,
+    GitHubTeam,
+    GitHubTeamEvent,
+    Installation,
+    RepositoryAccess,
+)
 from apps.activity.models.bookkeeping import Change, Coverage, Provenance
 from apps.activity.models.deployments import Deployment, DeploymentStatus, WorkflowRun
 from apps.activity.models.pull_requests import (
@@ -25,6 +32,7 @@ __all__ = [
     "DeploymentStatus",
     "GitHubMembership",
     "GitHubTeam",
+    "GitHubTeamEvent",
     "GitReference",
     "Installation",
     "Issue",

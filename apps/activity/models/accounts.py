@@ -122,3 +122,23 @@ class GitHubMembership(models.Model):
 
     def __str__(self) -> str:
         return f"account {self.contributor_id} in {self.scope} {self.scope_id}"
+
+
+class GitHubTeamEvent(models.Model):
+    """An account that joined a team on GitHub, or left it, when GitHub reported it."""
+
+    team_id = models.BigIntegerField()
+    contributor = models.ForeignKey(Contributor, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    is_member = models.BooleanField()
+
+    class Meta:
+        verbose_name = "GitHub team event"
+        constraints = (
+            models.UniqueConstraint(
+                fields=("team_id", "contributor", "at", "is_member"), name="an_event_of_a_github_team_happened_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"account {self.contributor_id} {'joined' if self.is_member else 'left'} team {self.team_id}"

@@ -30,6 +30,7 @@ class Change(models.Model):
         REMEDIATION = "remediation"  # key: repository id, colon, name of a derived deployment: what did it remedy?
         CONTRIBUTOR = "contributor"  # key: account id: its kind decides who counts as a bot
         INSTALLATION = "installation"  # key: installation id: its account gets a team
+        GITHUB_TEAM = "github_team"  # key: id of a team on GitHub: a team here may be kept in step with it
         TEAM = "team"  # key: team id: members, time zone, repositories or rules
 
     kind = models.TextField(choices=Kind.choices)

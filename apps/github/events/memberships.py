@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from apps.activity.facts import Fact, GitHubMembershipState
+from apps.activity.facts import Fact, GitHubMembershipState, GitHubTeamHappened
 from apps.activity.models import GitHubMembership
 from apps.github.events.envelope import common_facts, declare_shape, listing_needed, open_payload, repository_id
 from apps.github.objects.accounts import account_id, profile, renamed_profile, team_state
@@ -47,6 +47,14 @@ def membership(event: Event) -> Iterator[Fact]:
         scope_id=team.id(),
         is_member=event.action == "added",
     )
+    contributor_id = account_id(payload.child_or_none("member"))
+    if contributor_id is not None:
+        yield GitHubTeamHappened(
+            team_id=team.id(),
+            contributor_id=contributor_id,
+            at=payload.arrived_at,
+            is_member=event.action == "added",
+        )
 
 
 @translates("team", "created", "edited", "added_to_repository", "removed_from_repository", "deleted")

@@ -13,7 +13,8 @@ from apps.activity.api.serializers import ContributorSerializer, RepositoryLabel
 from apps.activity.facts import Stamp
 from apps.activity.models import Contributor, GitHubMembership, GitHubTeam, Repository
 from apps.common.api import OnlyKnownFields
-from apps.teams.accounts import contributors_of, members_of
+from apps.teams.accounts import contributors_of
+from apps.teams.github_teams import members_of
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_addable_to
 from apps.users.access import is_operator
@@ -45,6 +46,8 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
             "slug",
             "name",
             "account",
+            "github_team",
+            "is_kept_in_step",
             "role",
             "is_approved",
             "time_zone",
@@ -61,6 +64,7 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
         )
         read_only_fields = (
             "slug",
+            "github_team",
             "is_approved",
             "last_sync_status",
             "last_sync_error",
@@ -68,6 +72,11 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
             "created_at",
         )
         extra_kwargs = {  # noqa: RUF012  DRF's own shape
+            "github_team": {"help_text": "GitHub's id of the team on GitHub that it was made of; null for none."},
+            "is_kept_in_step": {
+                "help_text": "Whether everyone who joins or leaves the team on GitHub joins or leaves this one, from "
+                "then. Memberships that were written or changed by hand stay."
+            },
             "time_zone": {"help_text": "An IANA name, such as Europe/Berlin; days start at its midnight."},
             "production_environments": {
                 "help_text": "Names or patterns of the environments that count as production, in any case; * stands "
@@ -96,6 +105,12 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
             message = "Working hours must end after they begin; 00:00 is the end of the day."
             raise serializers.ValidationError({"working_until": [message]})
         return values
+
+    def validate_is_kept_in_step(self, is_wanted: bool) -> bool:
+        if is_wanted and (self.instance is None or self.instance.github_team_id is None):
+            message = "Only a team that was made of one on GitHub can be kept in step with it."
+            raise serializers.ValidationError(message)
+        return is_wanted
 
     def validate_production_environments(self, names: list[str]) -> list[str]:
         return list(dict.fromkeys(names))
@@ -152,6 +167,15 @@ class GitHubTeamSerializer(serializers.ModelSerializer[GitHubTeam]):
         return [one.pk for one in shown]
 
 
+class MadeTeamSerializer(OnlyKnownFields, serializers.Serializer[Any]):
+    """How a team is made of one on GitHub."""
+
+    is_kept_in_step = serializers.BooleanField(
+        default=False,
+        help_text="Whether everyone who joins or leaves it on GitHub from now on joins or leaves the team.",
+    )
+
+
 class TeamMemberSerializer(OnlyKnownFields, serializers.ModelSerializer[TeamMember]):
     """A contributor whose work counts for the team from `from_at` (inclusive) until `until_at` (exclusive)."""
 
@@ -170,10 +194,12 @@ class TeamMemberSerializer(OnlyKnownFields, serializers.ModelSerializer[TeamMemb
 
     class Meta:
         model = TeamMember
-        fields = ("id", "contributor", "contributor_id", "login", "from_at", "until_at")
+        fields = ("id", "contributor", "contributor_id", "login", "from_at", "until_at", "is_from_github")
+        read_only_fields = ("is_from_github",)
         extra_kwargs = {  # noqa: RUF012  DRF's own shape
             "from_at": {"help_text": "Null: from the beginning."},
             "until_at": {"help_text": "Null: still a member."},
+            "is_from_github": {"help_text": "Whether it follows GitHub; false once it was changed by hand."},
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -16,14 +16,16 @@ from rest_framework.serializers import BaseSerializer
 from apps.activity.api.serializers import ContributorSerializer
 from apps.activity.models import Contributor, GitHubTeam, Repository
 from apps.common.api import OnlyKnownParameters, TruthFilter
-from apps.teams.accounts import ProposalRefusedError, contributors_of, create_team, proposed_to
+from apps.teams.accounts import contributors_of
 from apps.teams.api.serializers import (
     AddedRepositorySerializer,
     GitHubTeamSerializer,
+    MadeTeamSerializer,
     TeamMemberSerializer,
     TeamRepositorySerializer,
     TeamSerializer,
 )
+from apps.teams.github_teams import ProposalRefusedError, create_team, proposed_to
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamQuerySet, TeamRepository
 from apps.teams.visibility import repositories_of
 from apps.users.access import is_operator
@@ -124,7 +126,7 @@ class TeamsView(OnlyKnownParameters, generics.ListAPIView[Team]):
     patch=extend_schema(tags=["teams"], summary="Change a team"),
 )
 class TeamView(OfTeam, generics.RetrieveUpdateAPIView[Team]):
-    """One team. Its admins may change the name, time zone, production environments and sync frequency."""
+    """One team. Its admins may change its name and settings."""
 
     http_method_names = ["get", "patch", "head", "options"]  # noqa: RUF012
     permission_classes = EDITED_BY_ADMINS
@@ -166,6 +168,9 @@ class MemberView(OfMembers, generics.RetrieveUpdateDestroyAPIView[TeamMember]):
     """One membership. Set `until_at` when a member leaves; deleting it removes their past work as well."""
 
     http_method_names = ["get", "patch", "delete", "head", "options"]  # noqa: RUF012
+
+    def perform_update(self, serializer: BaseSerializer[TeamMember]) -> None:
+        serializer.save(is_from_github=False)
 
 
 @extend_schema_view(get=extend_schema(tags=["teams"], summary="Possible members"))
@@ -268,20 +273,23 @@ class MadeTeamView(OfGitHubTeams):
     @extend_schema(
         tags=["teams"],
         summary="Make a team of one on GitHub",
-        request=None,
+        request=MadeTeamSerializer,
         responses={201: TeamSerializer, 409: OpenApiResponse(description="It was made before, or has no members.")},
         operation_id="github_teams_team_create",
     )
     def post(self, request: Request, github_id: int) -> Response:
         """Create a team of its members, each from when GitHub reported it; for admins of the account's team.
 
-        It has the repositories and settings that the account's team has now.
+        It has the repositories and settings that the account's team has now. With `is_kept_in_step`, everyone who joins
+        or leaves it on GitHub joins or leaves the team here, from then; PATCH of the team changes that later.
         """
         github_team = self.get_object()
         if not Team.objects.administered_by(request.user).filter(account=github_team.organization).exists():
             raise exceptions.PermissionDenied(ChangesOnlyByAdmins.message)
+        chosen = MadeTeamSerializer(data=request.data)
+        chosen.is_valid(raise_exception=True)
         try:
-            team = create_team(github_team, by=request.user)
+            team = create_team(github_team, by=request.user, **chosen.validated_data)
         except ProposalRefusedError as error:
             raise ProposalRefused(str(error)) from error
         made = teams_of(request).get(pk=team.pk)

@@ -143,6 +143,12 @@ class Team(MarksChange):
         Contributor, on_delete=models.PROTECT, null=True, blank=True, db_index=False, related_name="+"
     )
     github_team = models.OneToOneField(GitHubTeam, on_delete=models.PROTECT, null=True, blank=True, related_name="team")
+    is_kept_in_step = models.BooleanField(
+        default=False,
+        db_default=False,
+        verbose_name="is kept in step",
+        help_text="Everyone who joins or leaves the team on GitHub joins or leaves this one.",
+    )
     is_approved = models.BooleanField(
         default=True, help_text="Accounts that are not in ALLOWED_ACCOUNTS need the approval of an operator."
     )
@@ -191,6 +197,11 @@ class Team(MarksChange):
                 condition=models.Q(working_until=time.min) | models.Q(working_from__lt=models.F("working_until")),
                 name="working_hours_end_after_they_began",
                 violation_error_message=_("Working hours must end after they begin; 00:00 is the end of the day."),
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_kept_in_step=False) | models.Q(github_team__isnull=False),
+                name="only_teams_made_of_one_on_github_are_kept_in_step",
+                violation_error_message=_("Only a team that was made of one on GitHub can be kept in step with it."),
             ),
         )
 
@@ -246,6 +257,9 @@ class TeamMember(MarksChange):
     contributor = models.ForeignKey(Contributor, on_delete=models.PROTECT, related_name="memberships")
     from_at = models.DateTimeField(null=True, blank=True)
     until_at = models.DateTimeField(null=True, blank=True)
+    is_from_github = models.BooleanField(
+        default=False, db_default=False, help_text="GitHub said so, and nobody changed it by hand since."
+    )
 
     class Meta:
         constraints = (
