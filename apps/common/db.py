@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Model, QuerySet
 from psycopg import Error as PsycopgError
+from psycopg.pq import Format
 
 Row = TypeVar("Row", bound=Model)
 
@@ -44,12 +46,45 @@ def run_with_names(statement: str, parameters: Sequence[Any] | Mapping[str, Any]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+Statement = tuple[str, Sequence[Any] | Mapping[str, Any]]
+"""A statement with its parameters, as `QuerySet.query.sql_with_params()` returns it too."""
+PLACEHOLDER = re.compile(r"(?<!%)%(?:\((\w+)\))?s")
+
+
+def run_each(asked: Iterable[Statement]) -> list[list[tuple[Any, ...]]]:
+    """Return the rows of each statement, run one after the other."""
+    return [run(*one) for one in asked]
+
+
+def run_as_one(asked: Iterable[Statement]) -> list[list[tuple[Any, ...]]]:
+    """Return the rows of each statement, read by a single one: for few rows, where the way to the server counts.
+
+    Each becomes an array of its rows, whose types only the binary format has.
+    """
+    parts, parameters = list[str](), dict[str, Any]()
+    for place, (statement, own) in enumerate(asked):
+        names = iter(range(len(own)))
+        text = PLACEHOLDER.sub(lambda found: f"%(p{place}_{found[1] or next(names)})s", statement)  # noqa: B023
+        parts.append(f"ARRAY(SELECT one FROM (\n{text}\n) AS one)")  # noqa: S608  statements of our own
+        parameters |= {f"p{place}_{name}": value for name, value in _named(own)}
+    with _executed(f"SELECT {', '.join(parts)}", parameters, is_binary=True) as cursor:
+        return list(cursor.fetchone() or ())
+
+
+def _named(parameters: Sequence[Any] | Mapping[str, Any]) -> Iterable[tuple[Any, Any]]:
+    return parameters.items() if isinstance(parameters, Mapping) else enumerate(parameters)
+
+
 @contextmanager
-def _executed(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Iterator[CursorWrapper]:
+def _executed(
+    statement: str, parameters: Sequence[Any] | Mapping[str, Any], *, is_binary: bool = False
+) -> Iterator[CursorWrapper]:
     connection.close_if_health_check_failed()  # as Django's own cursors do, outside a transaction
     connection.ensure_connection()
     wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrap(PreparedCursor(connection.connection)) as cursor:  # type: ignore[arg-type]  # any cursor of the driver
+    own = PreparedCursor(connection.connection)
+    own.format = Format.BINARY if is_binary else Format.TEXT
+    with wrap(own) as cursor:  # type: ignore[arg-type]  # any cursor of the driver
         cursor.execute(statement, parameters)
         yield cursor
 

@@ -1,7 +1,7 @@
 """The front page: an overview with one row a team, or the team itself where there is only one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +34,7 @@ from apps.metrics.figures import FIGURES, Asked, FigureQuery, FigureReading
 from apps.metrics.figures.comparison import Comparison
 from apps.metrics.figures.values import VALUE_ONLY, completeness_of, figures_for, read_together
 from apps.metrics.goals import Progress, read_progress_together
-from apps.metrics.parameters import narrowed, query_of
+from apps.metrics.parameters import query_of, split_values
 from apps.webhooks.models import Delivery
 
 TEAMS_PER_PAGE = 20
@@ -148,20 +148,25 @@ def overview_of(teams: Sequence[KnownTeam], parameters: QueryDict, *, user: Any,
 def queries_of(teams: Sequence[KnownTeam], parameters: QueryDict, *, user: Any) -> dict[int, FigureQuery]:
     """Return the query of each team, by its key; where repositories are named, of the teams that track any of them."""
     tracked = tracked_by([known.team for known in teams])
+    names = split_values(parameters.getlist("repository"))
+    of_all = changed(parameters, repository="")
     queries: dict[int, FigureQuery] = {}
     for one in teams:
-        own = narrowed(parameters, team=one.team)
-        if own is not None:
-            queries[one.team.pk] = _query_of(one, own, tracked=tracked.get(one.team.pk, {}), user=user)
+        own = tracked.get(one.team.pk, {})
+        chosen = _named(own, names) if names else None
+        if chosen != ():
+            query = replace(query_of(one.team, of_all, user=user), repository_ids=chosen)
+            repositories = tuple(sorted(own if chosen is None else chosen))
+            queries[one.team.pk] = query.knowing(repositories=repositories, memberships=one.memberships)
     if not queries:  # the first of them says that no team tracks any
         query_of(teams[0].team, parameters, user=user)
     return queries
 
 
-def _query_of(known: KnownTeam, parameters: QueryDict, *, tracked: Mapping[int, str], user: Any) -> FigureQuery:
-    query = query_of(known.team, parameters, user=user)
-    chosen = tracked if query.repository_ids is None else [pk for pk in tracked if pk in query.repository_ids]
-    return query.knowing(repositories=tuple(sorted(chosen)), memberships=known.memberships)
+def _named(tracked: Mapping[int, str], names: Sequence[str]) -> tuple[int, ...]:
+    """Return the repositories with one of these ids or names, in upper or lower case."""
+    wanted = {name.lower() for name in names}
+    return tuple(pk for pk, name in tracked.items() if str(pk) in wanted or name.lower() in wanted)
 
 
 def _sorted(queries: Mapping[int, FigureQuery], *, key: str, is_descending: bool) -> list[int]:

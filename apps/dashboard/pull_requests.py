@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from apps.activity.models import PullRequest
 from apps.dashboard.addresses import link, on_github
-from apps.dashboard.teams import named
+from apps.dashboard.teams import named, unread_of
 from apps.dashboard.timelines import FAILED, WORDS, timeline_of
 from apps.metrics.explanation.boundaries import WORDS as REJECTED
 from apps.metrics.explanation.boundaries import Boundary, Candidate, Shipping
@@ -77,11 +77,9 @@ def pull_request(request: HttpRequest, pk: int) -> HttpResponse:
     if show not in TABS:
         raise Http404(f"There is no part {show!r}.")
     repositories = repositories_visible_to(request.user).order_by().values("pk")
-    known = PullRequest.objects.filter(repository__in=repositories)
-    found = get_object_or_404(known.select_related("repository", "author", "merged_by"), pk=pk)
-    tracking = teams_tracking(found.repository, teams=Team.objects.visible_to(request.user))
-    teams = list(tracking.order_by("name", "pk")[:MOST_TEAMS])
-    team = named(teams, slug=request.GET.get("team", "")) or (teams[0] if teams else None)
+    known = PullRequest.objects.filter(repository__in=repositories).annotate(unread_count=unread_of(request.user))
+    found: Any = get_object_or_404(known.select_related("repository", "author", "merged_by"), pk=pk)
+    teams, team = ([], None) if show == "sources" else teams_of(found, request)
     context = {
         "pull_request": found,
         "github_url": on_github(found.repository.full_name, f"pull/{found.number}"),
@@ -91,9 +89,17 @@ def pull_request(request: HttpRequest, pk: int) -> HttpResponse:
         ],
         "team": team,
         "teams": [(each, link(request, team=each.slug)) for each in teams],
+        "unread_notes": found.unread_count or 0,
         **PARTS[show](found, team, request),
     }
     return render(request, f"dashboard/pull_request/{show}.html", context)
+
+
+def teams_of(found: PullRequest, request: HttpRequest) -> tuple[list[Team], Team | None]:
+    """Return the user's teams that track the repository, and the chosen one of them."""
+    tracking = teams_tracking(found.repository, teams=Team.objects.visible_to(request.user))
+    teams = list(tracking.order_by("name", "pk")[:MOST_TEAMS])
+    return teams, named(teams, slug=request.GET.get("team", "")) or (teams[0] if teams else None)
 
 
 def query_of_life(found: PullRequest, team: Team | None) -> FigureQuery | None:

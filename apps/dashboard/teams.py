@@ -64,16 +64,21 @@ def teams_of(user: Any) -> QuerySet[Team]:
     """Return the teams that the user may see, by name, ready for `known`."""
     members = TeamMember.objects.filter(team=OuterRef("pk")).order_by("contributor_id", "pk")
     goals = Goal.objects.filter(team=OuterRef("pk"), until_day__isnull=True).order_by("from_day", "pk")
-    unread = Notification.objects.visible_to(user).unread().order_by().values("user").annotate(n=Count("pk"))
     led = Team.objects.led_by(user).filter(pk=OuterRef("pk"))
     rows = Team.objects.visible_to(user).annotate(
         members_found=ArraySubquery(members.values(row=_row("contributor_id", "from_at", "until_at"))),
         goals_found=ArraySubquery(goals.values(row=_row("pk", "figure", "direction", "target", "from_day"))),
         may_edit=Exists(led),
-        unread_count=Subquery(unread.values("n")),
+        unread_count=unread_of(user),
     )
     teams: QuerySet[Team] = rows.order_by(Lower("name"), "pk")
     return teams
+
+
+def unread_of(user: Any) -> Subquery:
+    """Return the number of the user's unread notes, null for none, to be read with what a page shows."""
+    unread = Notification.objects.visible_to(user).unread().order_by().values("user").annotate(n=Count("pk"))
+    return Subquery(unread.values("n"))
 
 
 def _row(*names: str) -> JSONObject:

@@ -312,26 +312,10 @@ def repositories_in(parameters: QueryDict, *, team: Team) -> tuple[int, ...] | N
     return tuple(dict.fromkeys(find_repository(tracked, name) for name in names))
 
 
-def narrowed(parameters: QueryDict, *, team: Team) -> QueryDict | None:
-    """Return the parameters with only the repositories that the team tracks; None if it tracks none of them."""
-    names = split_values(parameters.getlist("repository"))
-    if not names:
-        return parameters
-    tracked = repositories_of(Team.objects.filter(pk=team.pk))
-    found = [name for name in names if repositories_named(tracked, name).exists()]
-    kept = parameters.copy()
-    kept.setlist("repository", found)
-    return kept if found else None
-
-
-def repositories_named(tracked: Any, name: str) -> Any:
-    if "\0" in name:  # PostgreSQL has no text with a NUL
-        return tracked.none()
-    return tracked.filter(Repository.with_id_or_name(name))
-
-
 def find_repository(tracked: Any, name: str) -> int:
-    found: int | None = repositories_named(tracked, name).values_list("pk", flat=True).first()
+    # PostgreSQL has no text with a NUL
+    named = tracked.none() if "\0" in name else tracked.filter(Repository.with_id_or_name(name))
+    found: int | None = named.values_list("pk", flat=True).first()
     if found is None:
         words = f"The team does not track the repository {name!r}. Use GitHub's id, or a name like acme/api."
         raise ValidationError({"repository": [words]})

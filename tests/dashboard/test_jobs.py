@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.activity.models import Repository
@@ -138,15 +137,6 @@ def test_other_jobs_come_in_pages(cast: Cast, jobs: dict[str, int], monkeypatch:
     second = client.get(f"{PAGE}?{first.context['others'].next}")
     assert {each.context["jobs"][0].row.pk for each in (first, second)} == {jobs["listing"], jobs["scan"]}
     assert second.context["others"].next == ""
-
-
-@pytest.mark.parametrize("who", ["operator", "admin", "viewer"])
-def test_the_page_costs_few_queries(cast: Cast, jobs: dict[str, int], who: str) -> None:
-    client = signed_in(getattr(cast, who))
-    with CaptureQueriesContext(connection) as queries:
-        answer = client.get(PAGE)
-    assert len(queries) <= 12, [query["sql"] for query in queries]
-    assert len(answer.content) <= 150_000
 
 
 @pytest.mark.parametrize("show", ["all", "failed", "running", "waiting", "paused"])

@@ -144,22 +144,29 @@ def repositories_with_history(repositories: QuerySet[Repository], *, state: str)
     return found.order_by("-is_unfinished", "-newest")
 
 
-def histories_of(repositories: Sequence[Repository], *, administered: Collection[int]) -> list[History]:
-    """Return the newest backfill of each stream of the repositories, in their order."""
+def histories_of(
+    repositories: Sequence[Repository] | QuerySet[Repository], *, administered: Collection[int]
+) -> list[History]:
+    """Return the newest backfill of each stream of the repositories, as `repositories_with_history` orders them."""
     now = timezone.now()
-    newest = Backfill.objects.filter(repository__in=[repository.pk for repository in repositories])
-    streams = defaultdict(list)
+    newest = Backfill.objects.filter(repository__in=repositories).select_related("repository")
+    streams: dict[Repository, list[StreamBackfill]] = defaultdict(list)
     for row in newest.order_by("repository", "stream", "-pk").distinct("repository", "stream"):
-        streams[row.repository_id].append(StreamBackfill(row=row, status=status_of(row, now=now)))
-    return [
+        streams[row.repository].append(StreamBackfill(row=row, status=status_of(row, now=now)))
+    found = [
         History(
             repository=repository,
-            streams=tuple(sorted(streams[repository.pk], key=lambda each: ORDER.get(each.row.stream, len(ORDER)))),
-            eta_s=eta_s_of([each.row for each in streams[repository.pk]], now=now),
+            streams=tuple(sorted(own, key=lambda each: ORDER.get(each.row.stream, len(ORDER)))),
+            eta_s=eta_s_of([each.row for each in own], now=now),
             may_change=repository.pk in administered,
         )
-        for repository in repositories
+        for repository, own in streams.items()
     ]
+    return sorted(found, key=_newest_last, reverse=True)
+
+
+def _newest_last(history: History) -> tuple[bool, int]:
+    return bool(set(history.states) & set(Job.UNFINISHED)), max(row.pk for row in history.rows)
 
 
 def limits_of(installations: QuerySet[Installation]) -> list[Limit]:

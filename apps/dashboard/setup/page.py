@@ -59,7 +59,7 @@ def loading_of(state: Checklist) -> Sequence[History]:
         found = found.filter(is_unfinished=True)
     elif wanted not in state.history.states:
         return []
-    return histories_of(list(found[:REPOSITORIES_SHOWN]), administered=())
+    return histories_of(found.values("pk")[:REPOSITORIES_SHOWN], administered=())
 
 
 def secret_context(state: Rotation) -> dict[str, Any]:

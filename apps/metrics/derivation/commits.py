@@ -1,6 +1,6 @@
 """Derivation of commits on the default branch, with their authors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -168,11 +168,16 @@ READ_CANDIDATES = f"""
 """  # noqa: S608  a clause of our own
 
 
-def read_commits(scopes: Sequence[Scope]) -> dict[Scope, Commits]:
-    """Return the dates and trailers of each pull request's commits, in one statement."""
+def asking_commits(scopes: Sequence[Scope]) -> db.Statement:
+    """Return the statement of the pull requests' commits, whose rows are for `commits_in`."""
+    return READING, _asked(scopes)
+
+
+def commits_in(rows: Iterable[Row]) -> dict[Scope, Commits]:
+    """Return the dates and trailers of each pull request's commits."""
     return {
         (repository_id, number): replace(Commits(*dates), trailers=_lines(trailers))
-        for repository_id, number, *dates, trailers in db.run(READING, _asked(scopes))
+        for repository_id, number, *dates, trailers in rows
     }
 
 
@@ -189,9 +194,9 @@ class CommitCandidate:
     reason: str
 
 
-def read_candidates(scope: Scope) -> list[CommitCandidate]:
-    """Return the commits that the first one of a pull request is chosen from, the earliest first."""
-    return [CommitCandidate(*row) for row in db.run(READ_CANDIDATES, _asked([scope]))]
+def asking_candidates(scope: Scope) -> db.Statement:
+    """Return the statement of the commits that the first one is chosen from, the earliest first."""
+    return READ_CANDIDATES, _asked([scope])
 
 
 def _asked(scopes: Sequence[Scope]) -> dict[str, Any]:

@@ -1,15 +1,14 @@
 """Facts of pull requests, as their rows are derived from them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from apps.activity.models import Review
 from apps.common import db
 from apps.metrics.derivation import review_requests, shipments, timeline
-from apps.metrics.derivation.commits import Commits, read_commits
+from apps.metrics.derivation.commits import Commits, asking_commits, commits_in
 from apps.metrics.derivation.people_behind_agents import read_people
 from apps.metrics.derivation.review_requests import RequestEvent
 from apps.metrics.derivation.review_rounds import Move, Seen, read_listed
@@ -184,14 +183,25 @@ class Facts:
         return self.state.repository_id, self.state.number
 
 
-def read_facts(scopes: Sequence[Scope]) -> list[Facts]:
+Reading = Callable[[Iterable[db.Statement]], list[list[Row]]]
+
+
+def read_facts(scopes: Sequence[Scope], *, reading: Reading = db.run_each) -> list[Facts]:
     """Return the facts of the pull requests that are known to have been opened."""
-    happenings = _grouped(_read(READ_HAPPENINGS, scopes))
-    reviews = _grouped(_read(READ_REVIEWS, scopes))
-    commits = read_commits(scopes)
+    asked = [as_json(SCOPE, scopes)]
+    happened, reviewed, committed, placed, stated = reading(
+        [
+            (READ_HAPPENINGS, asked),
+            (READ_REVIEWS, asked),
+            asking_commits(scopes),
+            shipments.asking_places(scopes),
+            (READ_STATES, asked),
+        ]
+    )
+    happenings, reviews = _grouped(happened), _grouped(reviewed)
+    commits, places = commits_in(committed), shipments.places_in(placed)
     listed = read_listed(list(reviews)) if reviews else {}
-    places = shipments.read_places(scopes)
-    states = [State(*row) for row in _read(READ_STATES, scopes)]
+    states = [State(*row) for row in stated]
     people = read_people((one.repository_id, one.number) for one in states if one.author_class == AccountClass.AGENT)
     found = []
     for state in states:
@@ -221,10 +231,6 @@ def _requests(happenings: Iterable[Row]) -> list[RequestEvent]:
         for at, kind, subject, is_from_api, _, is_of_bot in happenings
         if kind in REQUESTS
     ]
-
-
-def _read(statement: str, scopes: Sequence[Scope]) -> list[tuple[Any, ...]]:
-    return db.run(statement, [as_json(SCOPE, scopes)])
 
 
 def _grouped(rows: Iterable[Row]) -> dict[Scope, list[Row]]:

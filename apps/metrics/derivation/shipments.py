@@ -96,6 +96,11 @@ READ_CARRIERS = f"""
     WHERE {IS_AFTER_BASELINE}
 """  # noqa: S608  clauses of our own
 # Of each deployment of the repository, why it did not ship the merge; of those that could have, the first one did.
+CANDIDATE = (
+    *("service", "environment", "name", "source", "is_production", "sha", "deployment_ids", "last_deployment_id"),
+    *("group_key", "at", "reason"),
+)
+"""The columns of READ_CANDIDATES."""
 READ_CANDIDATES = f"""
     {CHAINS}
     SELECT one.service, one.environment, one.name, one.source, one.is_production, one.sha, one.deployment_ids,
@@ -195,16 +200,20 @@ class Merge:
     is_hotfix: bool
 
 
-def read_places(scopes: Sequence[Scope]) -> dict[Scope, Place]:
-    """Return where the merges of the pull requests stand; those that are not on the default branch are left out."""
-    asked = {"scopes": as_json(SCOPE, scopes), "most": MOST_STACKED}
-    return {(row[0], row[1]): Place(*row[2:]) for row in db.run(READ_MERGES, asked)}
+def asking_places(scopes: Sequence[Scope]) -> db.Statement:
+    """Return the statement of where the merges stand, whose rows are for `places_in`."""
+    return READ_MERGES, {"scopes": as_json(SCOPE, scopes), "most": MOST_STACKED}
 
 
-def read_candidates(scope: Scope, *, place: Place | None) -> list[dict[str, Any]]:
-    """Return every deployment of the repository, with the reason why it could not ship the pull request, or ''."""
+def places_in(rows: Iterable[Row]) -> dict[Scope, Place]:
+    """Return where the merges of pull requests stand; those that are not on the default branch are left out."""
+    return {(row[0], row[1]): Place(*row[2:]) for row in rows}
+
+
+def asking_candidates(scope: Scope, *, place: Place | None) -> db.Statement:
+    """Return the statement of every deployment of the repository, with the reason why it could not ship it, or ''."""
     at, position = (place.at, place.position) if place else (None, None)
-    return db.run_with_names(READ_CANDIDATES, [as_json((*SCOPE, "at", "position"), [(*scope, at, position)])])
+    return READ_CANDIDATES, [as_json((*SCOPE, "at", "position"), [(*scope, at, position)])]
 
 
 def derive(merges: Iterable[Merge]) -> list[Row]:

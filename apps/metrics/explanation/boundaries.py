@@ -4,14 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from apps.activity.models import DeploymentStatus, Review, WorkflowRun
 from apps.metrics.derivation.commits import OLDEST_BELIEVED, CommitCandidate
 from apps.metrics.derivation.deployment_rules import Kind as Source
 from apps.metrics.derivation.pull_request_facts import Facts, SubmittedReview, Verdict, reason_against
 from apps.metrics.derivation.reported_deployments import PREFIX
-from apps.metrics.derivation.shipments import read_candidates
 from apps.metrics.derivation.timeline import Kind
 from apps.metrics.models.deployments import STAGES
 
@@ -102,8 +100,18 @@ Row = Mapping[str, Any]
 NEXT_KNOWN = "it is taken to be at the next known boundary"
 
 
+class LeftOutReview(NamedTuple):
+    """A review that was deleted or not submitted."""
+
+    review_id: int
+    author_id: int | None
+    submitted_at: datetime | None
+    verdict: str | None
+    deleted_at: datetime | None
+
+
 def boundaries(
-    facts: Facts, row: Row, *, commits: Sequence[CommitCandidate], left_out: Sequence[Review]
+    facts: Facts, row: Row, *, commits: Sequence[CommitCandidate], left_out: Sequence[LeftOutReview]
 ) -> Iterator[Boundary]:
     """Yield the boundaries in their order. `left_out` are the reviews that were deleted or not submitted."""
     yield _first_commit(facts, row, commits=commits)
@@ -198,7 +206,7 @@ def _ready(facts: Facts, row: Row) -> Boundary:
     return Boundary(name="ready", at=row["ready_at"], rule=rule, candidates=first_counts([opening, *marked]))
 
 
-def _reviews(facts: Facts, *, left_out: Iterable[Review]) -> list[Candidate]:
+def _reviews(facts: Facts, *, left_out: Iterable[LeftOutReview]) -> list[Candidate]:
     """Return the reviews, the earliest first, with why they do not count."""
     ordered = sorted(facts.reviews, key=lambda each: (each.submitted_at, each.review_id))
     known = [_review(each, facts=facts) for each in ordered]
@@ -217,10 +225,10 @@ def _review(review: SubmittedReview, *, facts: Facts) -> Candidate:
     )
 
 
-def _left_out_review(review: Review) -> Candidate:
+def _left_out_review(review: LeftOutReview) -> Candidate:
     return Candidate(
         kind="review",
-        name=str(review.pk),
+        name=str(review.review_id),
         at=review.submitted_at,
         account_id=review.author_id,
         verdict=review.verdict or "",
@@ -284,15 +292,20 @@ NOT_CARRIED = {
 }
 
 
-def shippings(facts: Facts, *, shipments: Sequence[Row]) -> Iterator[Shipping]:
+def shippings(
+    facts: Facts, *, shipments: Sequence[Row], deployments: Iterable[Row], successes: Iterable[tuple[Any, ...]]
+) -> Iterator[Shipping]:
     """Yield for each service and environment of the repository what shipped the pull request, if anything did."""
     carriers = {(row["service"], row["environment"]): row for row in shipments}
+    told: dict[str, list[Entity]] = defaultdict(list)
+    for name, kind, key in successes:
+        told[name].append((kind, key))
     by_target: dict[Target, list[Row]] = defaultdict(list)
-    for row in read_candidates(facts.scope, place=facts.place):
+    for row in deployments:
         by_target[row["service"], row["environment"]].append(row)
     for (service, environment), rows in sorted(by_target.items()):
         carrier = carriers.get((service, environment))
-        candidates = [_candidate(row, facts=facts, carrier=carrier) for row in rows]
+        candidates = [_candidate(row, facts=facts, carrier=carrier, told=told[row["name"]]) for row in rows]
         yield Shipping(
             service=service,
             environment=environment,
@@ -306,13 +319,13 @@ def shippings(facts: Facts, *, shipments: Sequence[Row]) -> Iterator[Shipping]:
         )
 
 
-def _candidate(row: Row, *, facts: Facts, carrier: Row | None) -> Candidate:
+def _candidate(row: Row, *, facts: Facts, carrier: Row | None, told: Sequence[Entity]) -> Candidate:
     is_chosen = carrier is not None and row["name"] == carrier["deployment"]
     reason = row["reason"]
     if reason == "not_landed" and facts.state.merged_at is None:
         reason = "not_merged"
     found = Candidate(kind="deployment", name=row["name"], at=row["at"], reason=reason or LATER)
-    return replace(found, reason="", entities=tuple(_entities(row, facts=facts))) if is_chosen else found
+    return replace(found, reason="", entities=(*_entities(row, facts=facts), *told)) if is_chosen else found
 
 
 def _rule(candidates: Iterable[Candidate], *, carrier: Row | None) -> str:
@@ -323,16 +336,11 @@ def _rule(candidates: Iterable[Candidate], *, carrier: Row | None) -> str:
 
 
 def _entities(row: Row, *, facts: Facts) -> Iterator[Entity]:
-    """Yield what the chosen deployment is known by, as provenance has it."""
+    """Yield what the chosen deployment is known by, as provenance has it; the reports of success are read apart."""
     repository_id, github_id = facts.state.repository_id, row["last_deployment_id"]
     match row["source"]:
         case Source.DEPLOYMENTS:
             yield from (("deployment", str(each)) for each in row["deployment_ids"])
-            statuses = DeploymentStatus.objects.filter(deployment_id=github_id, state="success")
-            yield from (("deployment_status", str(each)) for each in statuses.values_list("pk", flat=True))
-        case Source.WORKFLOW_RUNS:
-            attempts = WorkflowRun.objects.filter(run_id=github_id).values_list("attempt", flat=True)
-            yield from (("workflow_run", f"{github_id}:{attempt}") for attempt in attempts)
         case Source.RELEASES:
             yield "release", str(github_id)
         case Source.MERGES:

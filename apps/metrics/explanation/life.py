@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery
+from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 
 from apps.activity.models import GitHubTeam, PullRequest, PullRequestEvent, WorkflowRun
@@ -149,10 +149,10 @@ def _column(row: Any, name: str) -> Any:
     return getattr(row, name, None)
 
 
-def number_of_revert(scope: tuple[int, int]) -> int | None:
-    """Return the number of the first merged pull request that reverts this one."""
+def reverts_of(scope: tuple[Any, Any]) -> QuerySet[DerivedPullRequest]:
+    """Return the merged pull requests that revert this one, the first one first."""
     rows = DerivedPullRequest.objects.filter(repository_id=scope[0], reverts_number=scope[1], merged_at__isnull=False)
-    return rows.order_by("merged_at").values_list("number", flat=True).first()
+    return rows.order_by("merged_at")
 
 
 def _stages(life: Life) -> Iterator[Stage]:
@@ -214,18 +214,24 @@ def life_of(pull_request: PullRequest, *, query: FigureQuery | None = None, now:
 def _row(scope: Mapping[str, Any]) -> Any:
     evidence = DerivedAIEvidence.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
     columns = ("kind", "source", "value", "tool", "confidence", "sha", "detector_version")
-    reverts = DerivedPullRequest.objects.filter(
-        repository_id=OuterRef("repository_id"), reverts_number=OuterRef("number"), merged_at__isnull=False
-    )
+    reverts = reverts_of((OuterRef("repository_id"), OuterRef("number")))
     return (
         DerivedPullRequest.objects.filter(**scope)
         .select_related("author", "attributed_to")
         .annotate(
             evidence=ArraySubquery(evidence.order_by("pk").values(one=JSONObject(**{one: one for one in columns}))),
-            reverted_by=Subquery(reverts.order_by("merged_at").values("number")[:1]),
+            reverted_by=Subquery(reverts.values("number")[:1]),
+            reverts_id=_id_of("reverts_number"),
+            reverted_by_id=_id_of("reverted_by"),
         )
         .first()
     )
+
+
+def _id_of(number: str) -> Subquery:
+    """Return the id of the pull request of the same repository whose number is in this column."""
+    known = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef(number))
+    return Subquery(known.values("pk")[:1])
 
 
 def _opening(pull_request: PullRequest, row: Any) -> Iterator[Moment]:

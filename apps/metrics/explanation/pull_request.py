@@ -10,17 +10,18 @@ from zoneinfo import ZoneInfo
 from django.db.models import DateTimeField, F, FloatField, IntegerField, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce
 
-from apps.activity.models import Change, Contributor, Provenance, PullRequest, Review, WorkflowRun
+from apps.activity.models import Provenance, PullRequest, WorkflowRun
+from apps.common.db import run_as_one
 from apps.metrics.completeness.descriptions import format_instant
 from apps.metrics.completeness.providers import KnownDelivery, find_deliveries
 from apps.metrics.derivation.ai_evidence import EVIDENCE
-from apps.metrics.derivation.commits import read_candidates
 from apps.metrics.derivation.pull_request_facts import read_facts
 from apps.metrics.derivation.pull_requests import PULL_REQUESTS, rows_of
 from apps.metrics.derivation.shipments import SHIPMENTS
 from apps.metrics.derived_tables import Scope
+from apps.metrics.explanation.alternatives import read_alternatives
 from apps.metrics.explanation.boundaries import WORDS, Boundary, Candidate, Entity, Shipping, boundaries, shippings
-from apps.metrics.explanation.life import Moment, Request, flags_of, life_of, number_of_revert
+from apps.metrics.explanation.life import Moment, Request, flags_of, life_of
 from apps.metrics.figures import FIGURES, Bots, Figure, FigureQuery, Hours, Window
 from apps.metrics.figures.windows import DAY
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedShipment
@@ -221,13 +222,16 @@ def explain(
 ) -> Explanation | None:
     """Return the explanation; None of a pull request that is known by its number alone."""
     scope = pull_request.repository_id, pull_request.number
-    for facts in read_facts([scope]):
+    for facts in read_facts([scope], reading=run_as_one):
         derived = rows_of([facts])
         [row] = PULL_REQUESTS.as_dicts(derived.pull_requests)
-        row["reverted_by"] = number_of_revert(scope)
-        left_out = _reviews_but(scope, {each.review_id for each in facts.reviews})
-        steps = list(boundaries(facts, row, commits=read_candidates(scope), left_out=left_out))
-        deployments = list(shippings(facts, shipments=SHIPMENTS.as_dicts(derived.shipments)))
+        shipments = SHIPMENTS.as_dicts(derived.shipments)
+        other = read_alternatives(facts, shipments=shipments)
+        row["reverted_by"] = other.reverted_by
+        steps = list(boundaries(facts, row, commits=other.commits, left_out=other.left_out))
+        deployments = list(
+            shippings(facts, shipments=shipments, deployments=other.deployments, successes=other.successes)
+        )
         every = [each for step in (*steps, *deployments) for each in step.candidates]
         query = query_for(team, opened_at=facts.state.opened_at, bots=bots, hours=hours) if team else None
         return Explanation(
@@ -236,26 +240,14 @@ def explain(
             boundaries=steps,
             deployments=deployments,
             sources=sources_of({entity for each in every if not each.reason for entity in each.entities}),
-            logins=_logins({each.account_id for each in every} | {facts.state.author_id}),
-            is_recalculating=Change.objects.exists(),
+            logins=other.logins,
+            is_recalculating=other.is_recalculating,
             evidence=EVIDENCE.as_dicts(derived.evidence),
             team=team,
             query=query,
             figures=counted(scope, query) if query else (),
         )
     return None
-
-
-def _reviews_but(scope: tuple[int, int], known: set[int]) -> list[Review]:
-    """Return the reviews that were deleted or not submitted."""
-    repository_id, number = scope
-    rows = Review.objects.filter(repository_id=repository_id, number=number).exclude(pk__in=known)
-    return list(rows.order_by("submitted_at", "pk"))
-
-
-def _logins(ids: set[int | None]) -> dict[int, str]:
-    known = [each for each in ids if each is not None]
-    return dict(Contributor.objects.filter(pk__in=known).values_list("pk", "login"))
 
 
 EVIDENCE_FIELDS = ("kind", "source", "value", "tool", "confidence", "sha", "detector_version")
