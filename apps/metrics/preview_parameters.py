@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
 
 from apps.activity.models import Contributor
 from apps.metrics.figures import FigureQuery, Window
 from apps.metrics.parameters import find_repository
-from apps.metrics.previews import Preview, build_rule, preview_production, preview_rule
+from apps.metrics.previews import KINDS, Preview, Rule, build_rule, preview_production, preview_rule
 from apps.teams.accounts import contributors_of
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
 PRODUCTION = "production"
+MOST_RULES = 20
 FIELDS: Mapping[str, tuple[str, ...]] = {
     PRODUCTION: ("environments",),
     "service": ("repository", "field", "pattern", "service"),
@@ -22,8 +24,15 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "deployment_source": ("repository", "source", "pattern"),
     "incident": ("repository", "field", "pattern", "most_hours"),
 }
+REPLACES = "replaces"
+"""What names the rule that is replaced, or removed where nothing else of a rule is given; production has no id."""
 MODEL_FIELDS = {"source": "kind", "login": "contributor"}
 """What a field of the request is called in the rule, where that differs."""
+
+
+def fields_of(kind: str) -> tuple[str, ...]:
+    """Return what a request for a preview of a rule of this kind may have."""
+    return FIELDS[kind] if kind == PRODUCTION else (*FIELDS[kind], REPLACES)
 
 
 def make_preview(team: Team, asked: dict[str, Any], *, seconds: float) -> Preview:
@@ -32,12 +41,15 @@ def make_preview(team: Team, asked: dict[str, Any], *, seconds: float) -> Previe
     query = FigureQuery(team=team, window=window_of(team, asked.pop("window")))
     if kind == PRODUCTION:
         return preview_production(query, asked.get("environments", []))
+    replaced = find_rule(team, kind, asked.pop(REPLACES)) if REPLACES in asked else None
+    if replaced and not asked:
+        return preview_rule(query, None, seconds=seconds, replaces=replaced)
     if named := asked.pop("repository", ""):
         asked["repository_id"] = find_repository(repositories_of(Team.objects.filter(pk=team.pk)), named)
     if kind == "account":
         asked["login"] = find_account(team, asked.get("login", ""))
     values = {MODEL_FIELDS.get(name, name): value for name, value in asked.items()}
-    return preview_rule(query, build_rule(kind, values), seconds=seconds)
+    return preview_rule(query, build_rule(kind, values), seconds=seconds, replaces=replaced)
 
 
 def window_of(team: Team, name: str) -> Window:
@@ -45,6 +57,28 @@ def window_of(team: Team, name: str) -> Window:
         return Window.named(name, time_zone=team.time_zone)
     except ValueError as error:
         raise ValidationError({"window": str(error)}) from error
+
+
+def find_rule(team: Team, kind: str, identity: int) -> Rule:
+    """Return the rule of that kind and id, which applies to the team."""
+    rules = rules_of(team, kind)
+    found: Rule | None = rules.filter(pk=identity).first()
+    if found is None:
+        known = ", ".join(f"{one.pk} ({one})" for one in rules.order_by("pk")[:MOST_RULES]) or "none"
+        raise ValidationError({REPLACES: f"No rule of this kind with the id {identity} applies to the team: {known}."})
+    return found
+
+
+def rules_of(team: Team, kind: str) -> QuerySet[Any]:
+    """Return the rules of a kind that apply to the team: to its repositories, to their accounts, or to all."""
+    rules: QuerySet[Any] = KINDS[kind]._default_manager.all()
+    teams = Team.objects.filter(pk=team.pk)
+    if kind == "account":
+        return rules.filter(contributor__in=contributors_of(teams)).select_related("contributor")
+    repositories = repositories_of(teams).order_by()
+    owners = repositories.filter(owner__isnull=False).values("owner")
+    is_wide = Q(account__isnull=True) | Q(account__in=owners)
+    return rules.filter(Q(repository__in=repositories.values("pk")) | Q(is_wide, repository__isnull=True))
 
 
 def find_account(team: Team, login: str) -> Contributor:

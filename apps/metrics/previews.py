@@ -1,8 +1,8 @@
 """Previews of rules: what a rule would match, how many rows it would change, and each figure before and after.
 
-A preview saves the rule, derives what it concerns in the repositories of one team by the same code as always,
-reads figures, and rolls all of it back. Meanwhile the recalculation of these repositories waits, so a preview is
-bounded in size and time.
+A preview saves the rule, or deletes the one that is to be removed, derives what it concerns in the repositories of one
+team by the same code as always, reads figures, and rolls all of it back. Meanwhile the recalculation of these
+repositories waits, so a preview is bounded in size and time.
 """
 
 import re
@@ -101,7 +101,7 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a rule would do: what it matches, how many rows would change, by kind, and each figure before and after."""
+    """What a rule would do, or its removal: what it matches, how many rows would change, and each figure."""
 
     matches: Sequence[tuple[str, int]]
     moved: Mapping[str, int]
@@ -151,13 +151,17 @@ def build_rule(kind: str, values: Mapping[str, Any]) -> Rule:
     return rule
 
 
-def preview_rule(query: FigureQuery, rule: Rule, *, seconds: float, replaces: int | None = None) -> Preview:
-    """Return what the rule would do for the team, if it were added, or put in the place of another of its kind."""
+def preview_rule(query: FigureQuery, rule: Rule | None, *, seconds: float, replaces: Rule | None = None) -> Preview:
+    """Return what the rule would do for the team, added or in the place of another; without it, what a removal would.
+
+    What matches is of the new rule, or of the one that is removed.
+    """
+    [shown, *_] = changed = [each for each in (rule, replaces) if each is not None]
     before = read_figures(query)
     with _rolled_back():
-        found = _derive(query, rule, replaces=replaces, seconds=seconds)
+        found = _derive(query, changed, rule=rule, seconds=seconds)
         after = read_figures(_anew(query))
-    return Preview(matches=names_matching(query, rule), moved=found, figures=_compared(before, after))
+    return Preview(matches=names_matching(query, shown), moved=found, figures=_compared(before, after))
 
 
 def preview_production(query: FigureQuery, environments: Sequence[str]) -> Preview:
@@ -190,11 +194,11 @@ def names_matching(query: FigureQuery, rule: Rule) -> list[tuple[str, int]]:
     return sorted(matching, key=lambda one: (-one[1], one[0]))
 
 
-def _derive(query: FigureQuery, rule: Rule, *, replaces: int | None, seconds: float) -> dict[str, int]:
-    """Save the rule and derive what it concerns; return how many rows of each table differ."""
+def _derive(query: FigureQuery, changed: Sequence[Rule], *, rule: Rule | None, seconds: float) -> dict[str, int]:
+    """Save the rule without the others and derive what they concern; return how many rows of each table differ."""
     deadline = time.monotonic() + seconds
     [[last]] = db.run(LAST)
-    _save(query, rule, replaces=replaces)
+    _save(query, changed, rule=rule)
     moves, done = Moves(), 0
     while changes := claim(KNOWN, limit=BATCH, after=last):
         done += len(changes)
@@ -213,21 +217,22 @@ def _derive(query: FigureQuery, rule: Rule, *, replaces: int | None, seconds: fl
     return moves.counted()
 
 
-def _save(query: FigureQuery, rule: Rule, *, replaces: int | None) -> None:
-    """Store the rule and append the changes that concern the team's repositories; other repositories are left alone."""
-    plain: QuerySet[Any] = QuerySet(type(rule))  # the model's own would enqueue every repository
+def _save(query: FigureQuery, changed: Sequence[Rule], *, rule: Rule | None) -> None:
+    """Store the rule, delete the others of those that change, and append the changes that concern the team.
+
+    Changes of other repositories are left alone.
+    """
+    [first, *_] = changed
+    plain: QuerySet[Any] = QuerySet(type(first))  # the model's own would enqueue every repository
+    plain.filter(pk__in=[each.pk for each in changed if each is not rule]).delete()
     if isinstance(rule, AccountRule):
         plain.filter(contributor_id=rule.contributor_id).delete()
-        plain.bulk_create([rule])
-        mark([rule])
+    plain.bulk_create([rule] if rule else [])
+    if isinstance(first, AccountRule):
+        mark(changed)
         return
-    concerned = set(_concerned(query, rule))
-    if replaces is not None:
-        replaced = plain.get(pk=replaces)
-        concerned.update(_concerned(query, replaced))
-        plain.filter(pk=replaces).delete()
-    plain.bulk_create([rule])
-    changes = (Change(kind=rule.concerns, key=f"repository:{repository_id}") for repository_id in sorted(concerned))
+    concerned = sorted({repository_id for each in changed for repository_id in _concerned(query, each)})
+    changes = (Change(kind=first.concerns, key=f"repository:{repository_id}") for repository_id in concerned)
     Change.objects.bulk_create(changes)
 
 

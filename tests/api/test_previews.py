@@ -14,7 +14,7 @@ from apps.metrics.models import DerivedDeployment
 from apps.metrics.previews import KINDS
 from apps.metrics.recalculation import drain
 from apps.teams.models import AccountRule, DeploymentSource, HotfixRule, IncidentRule, ServiceRule
-from tests.api.conftest import Cast
+from tests.api.conftest import UMBRELLA, Cast
 from tests.metrics.comparing import derived_tables
 from tests.metrics.steps import API, WEB, PullRequestSteps, person, profile, record_steps, repository
 from tests.metrics.test_fixture_g import workflow_run
@@ -126,6 +126,49 @@ def test_a_preview_says_what_the_rule_then_does_and_saves_nothing(
         assert bool(found["moved"]) is (rows != was)
 
 
+@pytest.mark.parametrize(("body", "apply"), [case[:2] for case in CASES], ids=[body["kind"] for body, *_ in CASES])
+def test_a_preview_of_a_removal_says_what_it_then_does_and_removes_nothing(
+    week: Cast, body: Body, apply: Callable[[Cast], Any]
+) -> None:
+    without, saved = values_now(week), apply(week)
+    assert drain(seconds=60)
+    before, tables = values_now(week), derived_tables()
+    asked: Body = {"environments": []} if body["kind"] == "production" else {"replaces": saved.pk}
+    answer = send(week, {"kind": body["kind"], **asked})
+    assert answer.status_code == 200, answer.json()
+    found = answer.json()
+    assert (derived_tables(), values_now(week)) == (tables, before)
+    assert body["kind"] == "production" or type(saved).objects.get() == saved
+    assert found["matching"] > 0
+    assert {one["figure"]: one["before"] for one in found["figures"]} == before
+    assert {one["figure"]: one["after"] for one in found["figures"]} == without
+    if body["kind"] != "production":
+        saved.delete()
+        assert drain(seconds=60)
+        assert values_now(week) == without
+
+
+def test_a_preview_of_a_replacement_is_without_the_old_rule_and_with_the_new_one(week: Cast) -> None:
+    rule = DeploymentSource.objects.create(kind="workflow_runs", pattern="^deploy$")
+    assert drain(seconds=60)
+    body = {"kind": "deployment_source", "source": "workflow_runs", "pattern": "^tests$", "replaces": rule.pk}
+    found = send(week, body).json()
+    assert found["matches"] == [{"name": "tests", "n": 1}]
+    rule.pattern = "^tests$"
+    rule.save()
+    assert drain(seconds=60)
+    assert {one["figure"]: one["after"] for one in found["figures"]} == values_now(week)
+
+
+def test_a_rule_of_another_team_is_not_replaced_and_those_of_this_one_are_named(week: Cast) -> None:
+    theirs = HotfixRule.objects.create(pattern="^secret", account_id=UMBRELLA)
+    ours = HotfixRule.objects.create(pattern="^urgent", account_id=person("acme"))
+    answer = send(week, {"kind": "hotfix", "replaces": theirs.pk})
+    [words] = answer.json()["fields"]["replaces"]
+    assert (answer.status_code, f"{ours.pk} (branch ^urgent)" in words, "secret" in words) == (400, True, False)
+    assert send(week, {"kind": "hotfix", "replaces": ours.pk}).status_code == 200
+
+
 def test_a_preview_derives_nothing_of_other_repositories(week: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = set[int]()
     recalculate = previews.recalculate
@@ -163,6 +206,8 @@ def test_a_rule_that_concerns_too_much_is_refused(week: Cast, monkeypatch: pytes
         ({"kind": "incident", "repository": "acme/secrets"}, "repository"),
         ({"kind": "incident", "window": "long"}, "window"),
         ({"kind": "colour"}, "kind"),
+        ({"kind": "incident", "replaces": 9}, "replaces"),
+        ({"kind": "production", "replaces": 9}, "replaces"),
     ],
 )
 def test_a_rule_that_could_not_be_saved_is_refused(week: Cast, body: Body, field: str) -> None:
@@ -189,6 +234,15 @@ def test_the_command_shows_the_same(week: Cast, capsys: Any) -> None:
     assert DerivedDeployment.objects.filter(source="workflow_runs").count() == 0
 
 
+def test_the_command_shows_what_a_removal_would_change(week: Cast, capsys: Any) -> None:
+    rule = DeploymentSource.objects.create(kind="workflow_runs", pattern="^deploy$")
+    assert drain(seconds=60)
+    shown = run("acme", "deployment_source", "--replaces", str(rule.pk), "--window", WINDOW, capsys=capsys)
+    assert shown.startswith("1 match\n  deploy: 1\nwould change: ")
+    assert any(line.startswith("Deployments ") and line.endswith("*") for line in shown.splitlines())
+    assert DeploymentSource.objects.get() == rule
+
+
 @pytest.mark.parametrize(
     ("arguments", "returncode", "words"),
     [
@@ -196,6 +250,7 @@ def test_the_command_shows_the_same(week: Cast, capsys: Any) -> None:
         (("acme",), 2, "Which kind"),
         (("acme", "hotfix", "--service", "a"), 2, "has no service"),
         (("acme", "hotfix", "--pattern", "("), 2, "pattern: "),
+        (("acme", "hotfix", "--replaces", "9"), 2, "replaces: "),
         (("acme", "hotfix", "--repository", "acme/none"), 2, "does not track"),
         (("acme", "hotfix"), 1, "more than 0"),
     ],

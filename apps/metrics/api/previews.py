@@ -1,4 +1,4 @@
-"""API of previews: what a rule would do, before it is saved."""
+"""API of previews: what a rule would do before it is saved, or its removal."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from apps.common.api import OnlyKnownFields, RepositoryField
 from apps.metrics.figures import FIGURES
-from apps.metrics.preview_parameters import FIELDS, in_words_of_the_request, make_preview
+from apps.metrics.preview_parameters import FIELDS, fields_of, in_words_of_the_request, make_preview
 from apps.metrics.previews import Preview, PreviewRefusedError
 from apps.teams.api.views import EDITED_BY_ADMINS, OfTeam
 from apps.teams.models import AccountRule, DeploymentSource
@@ -51,11 +51,18 @@ class PreviewRequestSerializer(OnlyKnownFields, serializers.Serializer[Any]):
     login = serializers.CharField(required=False, max_length=200)
     account_class = serializers.ChoiceField(required=False, choices=AccountRule.AccountClass.choices)
     most_hours = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=100_000)
+    replaces = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=2**63 - 1,
+        help_text="The id of the rule that the new one would replace. Without any field of a new one: what removing "
+        "it would do. Of `production`, no `environments` is that.",
+    )
     window = serializers.CharField(required=False, default="30d", max_length=10, help_text="Of the figures.")
 
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """Reject fields that a rule of this kind does not have."""
-        known = {"kind", "window", *FIELDS[attributes["kind"]]}
+        known = {"kind", "window", *fields_of(attributes["kind"])}
         if unknown := sorted(attributes.keys() - known):
             words = f"A rule of this kind has none. Fields: {', '.join(sorted(known))}."
             raise serializers.ValidationError(dict.fromkeys(unknown, words))
@@ -102,6 +109,7 @@ SENT = OpenApiExample(
     value={"kind": "deployment_source", "source": "workflow_runs", "pattern": "^deploy$", "window": "90d"},
     request_only=True,
 )
+REMOVED = OpenApiExample("Without the hotfix rule 3", value={"kind": "hotfix", "replaces": 3}, request_only=True)
 SHOWN = OpenApiExample(
     "A preview",
     value={
@@ -140,7 +148,7 @@ class PreviewsView(OfTeam):
             409: OpenApiResponse(description="Too much for a preview; `detail` says what to do."),
         },
         operation_id="teams_previews_create",
-        examples=[SENT, SHOWN],
+        examples=[SENT, REMOVED, SHOWN],
     )
     def post(self, request: Request, slug: str) -> Response:
         """Return what matches, how many rows would differ, and each figure before and after. Nothing is saved."""

@@ -11,7 +11,7 @@ from apps.common.command_help import Help
 from apps.metrics.figures import FIGURES
 from apps.metrics.figures.formatting import as_words
 from apps.metrics.management.commands.figures import find_team
-from apps.metrics.preview_parameters import FIELDS, in_words_of_the_request, make_preview
+from apps.metrics.preview_parameters import FIELDS, fields_of, in_words_of_the_request, make_preview
 from apps.metrics.previews import Compared, Preview, PreviewRefusedError
 from apps.teams.models import AccountRule, DeploymentSource
 
@@ -21,14 +21,26 @@ EXAMPLES = """
   preview_rules acme service --field environment --pattern 'production-(.*)' --service '\\1'
   preview_rules acme account --login k8s-ci-robot --account-class bot
   preview_rules acme incident --field label --pattern '^incident$' --most-hours 24 --repository acme/api
+  preview_rules acme hotfix --replaces 3
 """
 LINE = "{:<32} {:>14} {:>14}"
 LONGEST_S = 120.0
-PARTS = ("repository", "field", "pattern", "service", "source", "login", "account_class", "most_hours", "environments")
+PARTS = (
+    "repository",
+    "field",
+    "pattern",
+    "service",
+    "source",
+    "login",
+    "account_class",
+    "most_hours",
+    "environments",
+    "replaces",
+)
 
 
 class Command(BaseCommand):
-    help = f"Show what a rule would match, and each figure of a team before and after. Saves nothing.\n{EXAMPLES}"
+    help = f"Show what a rule matches, and each figure before and after it, or its removal. Saves nothing.\n{EXAMPLES}"
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
         return super().create_parser(prog_name, subcommand, formatter_class=Help, **options)
@@ -52,6 +64,12 @@ class Command(BaseCommand):
             "--environment", action="append", dest="environments", help="a name or pattern, repeatable; for production"
         )
         parser.add_argument(
+            "--replaces",
+            type=int,
+            metavar="ID",
+            help="the rule that the new one would replace; without a new one, what removing it would do",
+        )
+        parser.add_argument(
             "--window", default="30d", help="the days of the figures, including today: 30d (default), 90d, …"
         )
         parser.add_argument("--json", action="store_true", help="print JSON; durations are in seconds")
@@ -61,7 +79,7 @@ class Command(BaseCommand):
         if kind is None:
             raise CommandError(f"Which kind of rule? {', '.join(FIELDS)}.", returncode=2)
         given = {name: options[name] for name in PARTS if options[name] is not None}
-        if unknown := sorted(given.keys() - {*FIELDS[kind]}):
+        if unknown := sorted(given.keys() - {*fields_of(kind)}):
             raise CommandError(f"A rule of kind {kind} has no {', '.join(unknown)}.", returncode=2)
         try:
             preview = make_preview(team, {"kind": kind, "window": options["window"], **given}, seconds=LONGEST_S)
