@@ -10,7 +10,7 @@ from django.test import Client
 from apps.activity.models import Installation, PullRequest
 from apps.dashboard.cards import REASONS
 from apps.dashboard.figure_filters import canonical
-from apps.dashboard.sections import SECTIONS, groups_of
+from apps.dashboard.sections import SECTIONS
 from apps.metrics.figures import FIGURES
 from apps.teams.models import Team, TeamAccess
 from tests.api.conftest import Cast, make_delivery
@@ -42,7 +42,6 @@ def test_the_sections_have_every_figure_with_its_definition(week: Cast) -> None:
     assert shown == set(FIGURES)
     everything = " ".join(pages.values())
     assert [one.key for one in FIGURES.values() if one.definition.replace("'", "&#x27;") not in everything] == []
-    assert [group.title for section in SECTIONS.values() for group in groups_of(section) if group.title == "More"] == []
 
 
 @pytest.mark.parametrize("parameters", [WEEK, f"{WEEK}&bots=include", f"{WEEK}&hours=working&attribution=current"])
