@@ -13,7 +13,6 @@ from django.utils import timezone
 from apps.activity.facts import Source, evidence
 from apps.activity.record import record
 from apps.common import db
-from apps.common.db import is_database_unavailable
 from apps.common.encryption import UndecryptableError
 from apps.common.failpoints import failpoint
 from apps.github import auth
@@ -207,7 +206,7 @@ class Run:
             return Wait(REFUSED_S, "no_credentials")
         if not isinstance(error, Error) or is_data_error(error):
             return isolate_item(progress, reason="unusable")
-        if is_database_unavailable(error):
+        if db.is_database_unavailable(error, but_for={db.QUERY_CANCELED}):
             raise error
         return try_again(progress, chance=chance, reason="not_recorded")
 

@@ -14,7 +14,6 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import Error, connection
 
 from apps.common import db
-from apps.common.db import is_database_unavailable
 from apps.common.encryption import UndecryptableError
 from apps.github.credentials import NoCredentialsError
 from apps.github.probes import MOST_AT_ONCE
@@ -256,14 +255,16 @@ def decide_outcome(error: Exception, *, batch: Sequence[Claimed], now: float, ch
         decision = decide(error.answer, progress=progress, now=now, chance=chance)
         return _outcome_of(decision, words=error.answer.message)
     words = describe(error)
-    if isinstance(error, SoftTimeLimitExceeded | db.DatabaseTimeoutError):
-        return _outcome_of(try_again(progress, chance=chance, reason="timed_out"), words=words)
-    if isinstance(error, UnusablePayloadError):
-        return _outcome_of(try_again(progress, chance=chance, reason="unusable"), words=words)
+    if isinstance(error, SoftTimeLimitExceeded | db.DatabaseTimeoutError | UnusablePayloadError):
+        reason = "unusable" if isinstance(error, UnusablePayloadError) else "timed_out"
+        return _outcome_of(try_again(progress, chance=chance, reason=reason), words=words)
     if not isinstance(error, Error):
         return BatchOutcome(reason="no_credentials", words=words, seconds=REFUSED_S)
-    if is_database_unavailable(error) or not is_data_error(error):
+    if db.is_database_unavailable(error, but_for={db.QUERY_CANCELED}):
         raise error
+    if not is_data_error(error):  # a slow statement, a lock, a fault of ours: fewer at once may be spared it
+        outcome = _outcome_of(try_again(progress, chance=chance, reason="not_recorded"), words=words)
+        return replace(outcome, most=max(1, len(batch) // 2))
     if len(batch) == 1:
         return BatchOutcome(reason="not_recorded", words=words, is_failure=True)
     return BatchOutcome(words=words, most=len(batch) // 2)

@@ -1,8 +1,10 @@
 """Limits, failures and too much: a batch waits in its rows, and no worker does."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -66,6 +68,28 @@ def test_a_limit_is_waited_for_by_all_of_the_installation(fake: FakeGitHub, nigh
     RepositorySync.objects.update(not_before=F("not_before") - timedelta(seconds=121))
     nights.finish()
     assert set(rows()) == {("done", "")}
+
+
+@pytest.fixture
+def slow_coverage(many: list[Repository]) -> Iterator[None]:
+    """The server ends every statement that writes coverage, as a timeout does."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION time_out() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'too slow' USING ERRCODE = 'query_canceled'; END $$;"
+            " CREATE TRIGGER slow_coverage BEFORE INSERT OR UPDATE ON activity_coverage EXECUTE FUNCTION time_out()"
+        )
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER slow_coverage ON activity_coverage; DROP FUNCTION time_out()")
+
+
+@pytest.mark.usefixtures("slow_coverage")
+def test_a_slow_statement_costs_an_attempt_and_fewer_are_probed_at_once(nights: Nights) -> None:
+    nights.begin()
+    nights.probe()
+    waiting = RepositorySync.objects.filter(attempts=1)
+    assert set(waiting.values_list("state", "reason", "page_size")) == {("waiting", "not_recorded", 17)}
 
 
 def test_a_failed_probe_is_retried_later_each_time(fake: FakeGitHub, nights: Nights) -> None:
