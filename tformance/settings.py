@@ -59,6 +59,8 @@ try:
     ALLOWED_ACCOUNTS: list[str] = env.list("ALLOWED_ACCOUNTS", [])
     BACKFILL_DAYS: int = env.int("BACKFILL_DAYS", 90, validate=validate.Range(min=1))
     SCAN_REDELIVERS: bool = env.bool("SCAN_REDELIVERS", False)
+    SMALLEST_GROUP: int = env.int("SMALLEST_GROUP", 1, validate=validate.Range(min=1))
+    SMALLEST_GROUP_ACROSS_TEAMS: int = env.int("SMALLEST_GROUP_ACROSS_TEAMS", 5, validate=validate.Range(min=1))
     METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")
     BODY_RETENTION_DAYS: int = env.int("BODY_RETENTION_DAYS", 30, validate=validate.Range(min=0))
 except EnvError as error:

@@ -1,16 +1,18 @@
 """Tables of figures by the groups of a dimension, and of who reviews how much."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apps.dashboard.sections import NAMES_OF_GROUPS, Breakdown
 from apps.metrics.figures import FIGURES, Asked, Figure, FigureQuery, read_figures
 from apps.metrics.figures.formatting import as_words
 from apps.metrics.figures.readings import Group
+from apps.metrics.figures.suppression import least_of, suppressed_parts, words_of
 from apps.metrics.figures.values import figures_for
 from apps.metrics.review_pairs import ReviewPair, read_review_pairs
 
 MOST_ROWS = 30
+TOO_FEW = "too few"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class Table:
     figures: tuple[Figure, ...]
     rows: tuple[Row, ...]
     further: int
+    suppressed: str = ""
+    """Why some values are not shown."""
 
 
 def read_table(query: FigureQuery, breakdown: Breakdown) -> Table | None:
@@ -67,13 +71,21 @@ def read_table(query: FigureQuery, breakdown: Breakdown) -> Table | None:
         )
         for key in order[:MOST_ROWS]
     )
-    return Table(breakdown=breakdown, figures=figures, rows=tuple(rows), further=max(0, len(order) - MOST_ROWS))
+    is_suppressed = any(group.is_suppressed for groups in by_figure for group in groups.values())
+    return Table(
+        breakdown=breakdown,
+        figures=figures,
+        rows=tuple(rows),
+        further=max(0, len(order) - MOST_ROWS),
+        suppressed=words_of(least_of(query)) if is_suppressed else "",
+    )
 
 
 def _cell(group: Group | None, figure: Figure) -> Cell:
     if group is None:
         return Cell(words=as_words(None, unit=figure.unit), value=None, n=0)
-    return Cell(words=as_words(group.value, unit=figure.unit), value=group.value, n=group.n)
+    words = TOO_FEW if group.is_suppressed else as_words(group.value, unit=figure.unit)
+    return Cell(words=words, value=group.value, n=group.n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +96,11 @@ class Reviewer:
     n: int
     share: float
     authors: tuple[tuple[str, int], ...]
+
+    def without_few(self, least: int) -> "Reviewer":
+        """Return the reviewer without the authors of whom they reviewed little."""
+        hidden = suppressed_parts(dict(self.authors), least=least)
+        return replace(self, authors=tuple(one for one in self.authors if one[0] not in hidden))
 
     @property
     def percent(self) -> str:
@@ -97,15 +114,23 @@ class ReviewLoad:
     is_visible: bool
     reviewers: tuple[Reviewer, ...] = ()
     further: int = 0
+    suppressed: str = ""
+    """Why some reviewers are not shown."""
 
 
 def read_review_load(query: FigureQuery, *, may_see_people: bool) -> ReviewLoad:
     """Return the reviewers, those with the most reviews first, as far as the user may see figures of people."""
     if not may_see_people or "reviews" not in {one.key for one in figures_for(query, keys=None)}:
         return ReviewLoad(is_visible=may_see_people)
-    reviewers = sorted(_reviewers(read_review_pairs(query)), key=lambda one: (-one.n, one.login))
+    everybody = sorted(_reviewers(read_review_pairs(query)), key=lambda one: (-one.n, one.login))
+    least = least_of(query)
+    hidden = suppressed_parts({one.login: one.n for one in everybody}, least=least)
+    reviewers = [one.without_few(least) for one in everybody if one.login not in hidden]
     return ReviewLoad(
-        is_visible=True, reviewers=tuple(reviewers[:MOST_ROWS]), further=max(0, len(reviewers) - MOST_ROWS)
+        is_visible=True,
+        reviewers=tuple(reviewers[:MOST_ROWS]),
+        further=max(0, len(reviewers) - MOST_ROWS),
+        suppressed=words_of(least) if hidden else "",
     )
 
 

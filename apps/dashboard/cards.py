@@ -77,7 +77,11 @@ REASONS = {
 
 
 NO_INCIDENTS = "no rule names incidents yet"
-LACKS = {"no_source": "no deployments are known", "no_production": "no deployments to production are known"}
+LACKS = {
+    "no_source": "no deployments are known",
+    "no_production": "no deployments to production are known",
+    "suppressed": "too few to show in the team of a whole account",
+}
 
 
 def reason_in_words(reason: str) -> str:
@@ -145,6 +149,8 @@ class Card(Comparison):
         now, over = self.now, self.now.denominator or 0
         rows = counted(now.n if now.numerator is None else now.numerator, self.noun)
         words = ""
+        if now.is_suppressed:
+            return words
         match self.figure.measure:
             case Measure.DISTRIBUTION if now.n:
                 words = f"median of {counted(now.n, self.noun)}"
@@ -199,6 +205,8 @@ class Card(Comparison):
         if not self.is_before_known:
             return "previous period not loaded"
         days = self.query.window.days
+        if self.before.is_suppressed:
+            return "too few before"
         value = as_words(self.before.value, unit=self.before.unit)
         words = f"{value} in the previous {'day' if days == 1 else f'{days} days'}"
         if self.figure.measure in (Measure.DISTRIBUTION, Measure.SHARE):

@@ -32,6 +32,7 @@ from apps.metrics.figures import FIGURES, Asked, Entity, Figure, FigureQuery, Fi
 from apps.metrics.figures.entities import COUNTED, Listing, count_entities
 from apps.metrics.figures.figure import Measure
 from apps.metrics.figures.registry import figure_of
+from apps.metrics.figures.suppression import is_list_suppressed, least_of, words_of
 from apps.metrics.figures.values import completeness_by_figure
 from apps.metrics.parameters import ensure_fitting, listing_in, query_of
 from apps.teams.models import Team
@@ -79,6 +80,8 @@ class FigureList:
     page: Page[Any]
     entities: Sequence[Entity]
     gaps: Sequence[tuple[str, str]]
+    suppressed: str
+    """Why the list is not shown; else empty."""
 
     @property
     def kept(self) -> str:
@@ -176,8 +179,9 @@ def list_of(team: Team, key: str, parameters: QueryDict, *, user: Any, path: str
     ensure_fitting([key], query=query)
     listing = listing_in(parameters, figure=FIGURES[key])
     reading = read_figure(key, query, asked=Asked(has_exclusions=True))
+    is_suppressed = is_list_suppressed(reading, query, listing=listing)
     count = reading.n if listing == _only_ordered(listing) else count_entities(key, query, listing=listing)
-    paginator = Paginator(range(count), ENTITIES_PER_PAGE)
+    paginator = Paginator(range(0 if is_suppressed else count), ENTITIES_PER_PAGE)
     page = paginator.get_page(parameters.get("page") or DEFAULTS["page"])
     offset = max(page.start_index() - 1, 0)
     report = query.report
@@ -190,7 +194,10 @@ def list_of(team: Team, key: str, parameters: QueryDict, *, user: Any, path: str
         parameters=parameters,
         path=path,
         page=page,
-        entities=list_entities(key, query, limit=ENTITIES_PER_PAGE, offset=offset, listing=listing) if count else [],
+        entities=list_entities(key, query, limit=ENTITIES_PER_PAGE, offset=offset, listing=listing)
+        if paginator.count
+        else [],
+        suppressed=words_of(least_of(query)) if is_suppressed else "",
         gaps=[(explain_gap(gap, names=report.names), advise(gap)) for gap in found.gaps],
     )
 

@@ -11,6 +11,7 @@ from apps.common import db
 from apps.metrics.completeness import OF_FIGURES
 from apps.metrics.completeness.knowledge import DIGESTS
 from apps.metrics.figures import FIGURES, FigureQuery
+from apps.metrics.figures.suppression import least_of
 from apps.metrics.models import TeamFreshness
 from apps.teams.models import Team
 
@@ -72,7 +73,8 @@ def tag_of(query: FigureQuery, *chosen: Any, is_as_of_now: bool) -> str:
 
 def _inputs(query: FigureQuery) -> Sequence[Any]:
     settings = query.team.slug, query.team.production_environments, query.memberships
-    return settings, query.repositories, query.pending, read_state(query)
+    shown = least_of(query), query.is_of_oneself
+    return settings, shown, query.repositories, query.pending, read_state(query)
 
 
 @cache

@@ -49,13 +49,15 @@ def query_of(team: Team, parameters: QueryDict, *, user: Any) -> FigureQuery:
     """
     as_of = as_of_in(parameters)
     chosen: dict[str, Any] = {"as_of": as_of} if as_of else {}
+    author = author_in(parameters, team=team, user=user)
     return FigureQuery(
         team=team,
         window=window_in(parameters, time_zone=team.time_zone, now=as_of),
         bots=one_of(Bots, "bots", parameters),
         agents=one_of(Bots, "agents", parameters) if parameters.get("agents") else None,
         repository_ids=repositories_in(parameters, team=team),
-        author=author_in(parameters, team=team, user=user),
+        author=author,
+        is_of_oneself=author is not None and author.contributor_id in own_accounts(user),
         labels=labels_in(parameters),
         ai=one_of(AI, "ai", parameters) if parameters.get("ai") else None,
         variant=variant_in(parameters),

@@ -105,6 +105,7 @@ def test_the_period_before_is_read_when_asked_for(week: Cast) -> None:
         "start_at": "2026-03-02T00:00:00Z",
         "end_at": "2026-03-09T00:00:00Z",
         "complete": None,
+        "is_suppressed": False,
     }
 
 

@@ -46,6 +46,7 @@ CYCLE_TIME: dict[str, Any] = {
     "denominator": None,
     "remarks": {},
     "reason": "",
+    "is_suppressed": False,
     "quantiles": {"0.25": 2.0 * HOUR},
     "series": [
         {
@@ -55,12 +56,23 @@ CYCLE_TIME: dict[str, Any] = {
             "value": 7.0 * HOUR,
             "partial": False,
             "complete": True,
+            "is_suppressed": False,
         }
     ],
     "groups": [
-        {"key": "101", "name": "acme/api", "n": 5, "value": 7.0 * HOUR, "quantiles": {"0.25": 2.0 * HOUR}},
+        {
+            "key": "101",
+            "name": "acme/api",
+            "n": 5,
+            "value": 7.0 * HOUR,
+            "quantiles": {"0.25": 2.0 * HOUR},
+            "is_suppressed": False,
+        },
     ],
-    "histogram": [{"start": 4.0 * HOUR, "end": 8.0 * HOUR, "n": 1}, {"start": 8.0 * HOUR, "end": None, "n": 4}],
+    "histogram": [
+        {"start": 4.0 * HOUR, "end": 8.0 * HOUR, "n": 1, "is_suppressed": False},
+        {"start": 8.0 * HOUR, "end": None, "n": 4, "is_suppressed": False},
+    ],
     "excluded": [{"reason": "bot", "n": 1, "url": f"{ENTITIES}&excluded=bot"}],
     "previous": {
         "value": 9.5 * HOUR,
@@ -68,6 +80,7 @@ CYCLE_TIME: dict[str, Any] = {
         "start_at": "2026-02-23T00:00:00Z",
         "end_at": "2026-03-02T00:00:00Z",
         "complete": True,
+        "is_suppressed": False,
     },
     "complete_until": "2026-03-10T07:00:00Z",
     "gaps": [],
@@ -76,6 +89,16 @@ CYCLE_TIME: dict[str, Any] = {
 QUESTION = "granularity=week&group_by=repository&quantiles=0.25&compare=previous"
 ONE_FIGURE = OpenApiExample(
     f"from=2026-03-02&to=2026-03-09&{QUESTION}", value={**ASKED, "figure": CYCLE_TIME}, response_only=True
+)
+GROUPS = [
+    {"key": "501", "name": "ana", "n": 12, "value": 6.0 * HOUR, "quantiles": {}, "is_suppressed": False},
+    {"key": "502", "name": "ben", "n": None, "value": None, "quantiles": {}, "is_suppressed": True},
+    {"key": "503", "name": "cy", "n": None, "value": None, "quantiles": {}, "is_suppressed": True},
+]
+SUPPRESSED_GROUPS = OpenApiExample(
+    "group_by=author in the team of a whole account, where two people have fewer than 5",
+    value={**ASKED, "figure": {**CYCLE_TIME, "groups": GROUPS}},
+    response_only=True,
 )
 SEVERAL_FIGURES = OpenApiExample(
     f"figure=cycle_time&detail=true&from=2026-03-02&to=2026-03-09&{QUESTION}",

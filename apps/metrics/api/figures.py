@@ -13,17 +13,19 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.common.api import Pages, truth_in
-from apps.metrics.api.examples import ONE_FIGURE, SEVERAL_FIGURES
+from apps.metrics.api.examples import ONE_FIGURE, SEVERAL_FIGURES, SUPPRESSED_GROUPS
 from apps.metrics.api.parameters import DETAIL, FIGURE, FORMAT, KEY, LISTING, QUERY, READING, names
 from apps.metrics.api.serializers import EntitySerializer, FigureSerializer, FiguresSerializer
-from apps.metrics.figures import FIGURES, Asked, Entity, FigureQuery, figure_of, list_entities
+from apps.metrics.figures import FIGURES, Asked, Entity, FigureQuery, figure_of, list_entities, read_figure
 from apps.metrics.figures.document import describe_figures, describe_query
 from apps.metrics.figures.entities import Listing, count_entities, github_url, iterate_entities
+from apps.metrics.figures.suppression import SUPPRESSED, is_list_suppressed, least_of, words_of
 from apps.metrics.freshness import tag_of
 from apps.metrics.parameters import asked_in, compared_in, ensure_fitting, figures_in, listing_in, query_of
 from apps.teams.api.views import OfTeam
@@ -33,6 +35,10 @@ COLUMNS = ("kind", "repository", "number", "name", "title", "account", "at", "va
 Answer = dict[str, Any]
 FILTERS = frozenset(names(*QUERY))
 NOT_YOURS = OpenApiResponse(description="Figures of a person are for that person and for leads and admins of the team.")
+NOT_SHOWN = OpenApiResponse(
+    description="Figures of a person are for that person and for leads and admins of the team; or the list is "
+    "`suppressed`: it has too few of one person or kind of evidence."
+)
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -189,7 +195,7 @@ class FigureView(OfFigures):
         summary="A figure of a team",
         parameters=[KEY, *QUERY, *READING],
         responses={200: FigureSerializer, 403: NOT_YOURS},
-        examples=[ONE_FIGURE],
+        examples=[ONE_FIGURE, SUPPRESSED_GROUPS],
     )
     def get(self, request: Request, slug: str, key: str) -> HttpResponseBase:
         """The figure with its definition, percentiles, histogram, the number of entities, and of those left out."""
@@ -216,7 +222,7 @@ class EntitiesView(OfTeam):
         responses={
             (200, "application/json"): EntitySerializer(many=True),
             (200, "text/csv"): OpenApiResponse(str, description="The whole list; formulas are escaped."),
-            403: NOT_YOURS,
+            403: NOT_SHOWN,
         },
         operation_id="teams_figures_entities_list",
     )
@@ -225,6 +231,8 @@ class EntitiesView(OfTeam):
         key, query = named_figure(key), query_of(self.team, request.query_params, user=request.user)
         ensure_fitting([key], query=query)
         listing = listing_in(request.query_params, figure=FIGURES[key])
+        if is_list_suppressed(read_figure(key, query), query, listing=listing):
+            raise PermissionDenied(words_of(least_of(query)), code=SUPPRESSED)
         if request.accepted_renderer.format == "csv":
             return stream(key, query, listing)
         page = self.paginate_queryset(EntityList(key, query, listing))  # type: ignore[arg-type]  # it slices like one

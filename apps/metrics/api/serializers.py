@@ -42,7 +42,10 @@ class ValueSerializer(serializers.Serializer[Any]):
     """The value of a figure in a window."""
 
     value = serializers.FloatField(allow_null=True, help_text=f"In `unit`. {NULL_IS_NONE}")
-    n = serializers.IntegerField(help_text="Number of entities.")
+    n = serializers.IntegerField(allow_null=True, help_text="Number of entities; null where it is suppressed.")
+    is_suppressed = serializers.BooleanField(
+        help_text="It has too few entities of one person or kind of evidence, or leaves too few, to be shown."
+    )
 
 
 class ComparedSerializer(ValueSerializer):
@@ -79,7 +82,8 @@ class BinSerializer(serializers.Serializer[Any]):
 
     start = serializers.FloatField()
     end = serializers.FloatField(allow_null=True, help_text="Null for the last one, which has no end.")
-    n = serializers.IntegerField()
+    n = serializers.IntegerField(allow_null=True)
+    is_suppressed = serializers.BooleanField(help_text="It has too few to be shown.")
 
 
 class ExclusionSerializer(serializers.Serializer[Any]):
@@ -116,12 +120,18 @@ class FigureReadingSerializer(CompleteSerializer, ValueSerializer):
         allow_null=True, help_text="Entities, accounts, weeks, or days that have begun."
     )
     remarks = serializers.DictField(child=serializers.IntegerField(), help_text="Additional counts.")
-    reason = serializers.CharField(allow_blank=True, help_text="Why there is no value, such as `no_source`; or empty.")
+    reason = serializers.CharField(
+        allow_blank=True, help_text="Why there is no value, such as `no_source` or `suppressed`; or empty."
+    )
     quantiles = QUANTILES
     series = PointSerializer(many=True, allow_null=True, help_text="With `granularity`.")
     groups = GroupSerializer(many=True, allow_null=True, help_text="With `group_by`; the largest first.")
-    histogram = BinSerializer(many=True, allow_null=True, help_text="Of a distribution, with `detail=true`.")
-    excluded = ExclusionSerializer(many=True, allow_null=True, help_text="With `detail=true`.")
+    histogram = BinSerializer(
+        many=True, allow_null=True, help_text="Of a distribution, with `detail=true`; null where suppressed."
+    )
+    excluded = ExclusionSerializer(
+        many=True, allow_null=True, help_text="With `detail=true`; null where one is suppressed."
+    )
     previous = ComparedSerializer(allow_null=True, help_text="The other period; with `compare`.")
     entities_url = serializers.CharField(help_text="URL of the entities it counts.")
 

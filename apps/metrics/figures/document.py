@@ -79,7 +79,8 @@ def _compared(query: FigureQuery, *, readings: Sequence[FigureReading]) -> dict[
     return {
         one.figure: {
             "value": None if is_complete[one.figure] is False else one.value,
-            "n": one.n,
+            "n": None if one.is_suppressed else one.n,
+            "is_suppressed": one.is_suppressed,
             "start_at": format_instant(query.window.start_at),
             "end_at": format_instant(query.end_at),
             "complete": is_complete[one.figure],

@@ -80,7 +80,7 @@ class FigureQuery:
     and with such evidence, and of deployments of any of the services, named as groups are. `agents` says whether pull
     requests of agents count; by default those count where bots do. With
     `is_at_each_instant`, rows that are counted at an instant are so at each instant that a statement joins to them.
-    `origin` is the query that this one was made of.
+    `origin` is the query that this one was made of. `is_of_oneself` says that `author` is the user who asks.
     """
 
     team: Team
@@ -98,6 +98,7 @@ class FigureQuery:
     variant: str = ""
     hours: Hours = Hours.WALL
     is_at_each_instant: bool = False
+    is_of_oneself: bool = False
     origin: "FigureQuery | None" = field(default=None, repr=False)
 
     def compared_with(self, window: Window | None = None) -> "FigureQuery":
@@ -117,6 +118,10 @@ class FigureQuery:
     def counting_agents(self) -> "FigureQuery":
         """Return the query in which pull requests of agents count."""
         return self._changed(agents=Bots.INCLUDE)
+
+    def of_everybody(self) -> "FigureQuery":
+        """Return the query without its author and its evidence."""
+        return self._changed(author=None, ai=None)
 
     def until(self, window: Window, at: datetime) -> "FigureQuery":
         """Return the query of another window, which ends at the instant."""
@@ -347,7 +352,8 @@ def _parameter(name: str) -> Any:
     return Parameter(name, output_field=GIVEN[name].field)
 
 
-OF_VALUES = frozenset({"team", "window", "repository_ids", "as_of", "cut_at", "author", "labels", "services", "origin"})
+_NAMES = ("team", "window", "repository_ids", "as_of", "cut_at", "author", "labels", "services", "origin")
+OF_VALUES = frozenset({*_NAMES, "is_of_oneself"})
 """The fields of a query that the text of a statement does not depend on, but for whether there is anything in them."""
 
 

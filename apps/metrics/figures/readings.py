@@ -11,7 +11,7 @@ class Point:
     """A figure in one bucket of a series.
 
     `partial`: it is not a whole day, week or month, or has not ended. `complete`: everything of it is stored; None if
-    unverified.
+    unverified. `is_suppressed`: it has too few rows to be shown, here and below; `n` is 0 then, and null in JSON.
     """
 
     start: date
@@ -20,6 +20,7 @@ class Point:
     value: float | None
     partial: bool
     complete: bool | None
+    is_suppressed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Group:
     n: int
     value: float | None
     quantiles: Mapping[str, float | None]
+    is_suppressed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Bin:
     start: float
     end: float | None
     n: int
+    is_suppressed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ class FigureReading:
     """The value of a figure for one query. None is no value, never 0.
 
     `n` is the number of rows behind it; `numerator` and `denominator` are there where one was divided by the other.
-    `reason` says why there is no value, if that is known: `no_source` or `no_production` of deployments.
+    `reason` says why there is no value, if that is known: `no_source` or `no_production` of deployments, `suppressed`.
     `series`, `groups`, `histogram` and `excluded` (the numbers of rows that do not count, by reason) are None unless
     they were asked for.
     """
@@ -64,6 +67,7 @@ class FigureReading:
     denominator: int | None = None
     remarks: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
+    is_suppressed: bool = False
     quantiles: Mapping[str, float | None] | None = None
     series: tuple[Point, ...] | None = None
     groups: tuple[Group, ...] | None = None
@@ -78,4 +82,5 @@ class FigureReading:
 
 def _as_dict(one: Any) -> dict[str, Any]:
     """Return the fields; dataclasses.asdict copies every value, which takes many times longer."""
-    return {name: getattr(one, name) for name in one.__slots__}
+    found = {name: getattr(one, name) for name in one.__slots__}
+    return found | {"n": None} if one.is_suppressed else found

@@ -14,6 +14,7 @@ from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.readings import Bin, FigureReading, Group, Point
 from apps.metrics.figures.registry import FIGURES, figure_of
 from apps.metrics.figures.sql_statement import NONE, QUANTILES, Aggregates, Detail, Found, Question, Wanted, Wants, read
+from apps.metrics.figures.suppression import dimension_of, least_of, suppress, whole_of
 from apps.metrics.figures.windows import Granularity, Window
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -75,9 +76,21 @@ def read_together(
     figures = figures_for(first, keys=keys, group_by=asked.group_by)
     found = read([_question(figures, query=query, asked=asked) for query, asked in questions])
     return [
-        list(_readings(figures, query=query, asked=asked, found=each))
+        _suppressed(list(_readings(figures, query=query, asked=asked, found=each)), query=query, asked=asked)
         for (query, asked), each in zip(questions, found, strict=True)
     ]
+
+
+def _suppressed(readings: list[FigureReading], *, query: FigureQuery, asked: Asked) -> list[FigureReading]:
+    """Return the readings without what few rows come to; of a person or of evidence, beside those of everybody."""
+    if least_of(query) <= 1:
+        return readings
+    of_everybody = dict[str, FigureReading]()
+    if (whole := whole_of(query)) is not None:
+        by_group = Asked(group_by=dimension_of(query))
+        [found] = read_together([(whole, by_group)], keys=[one.figure for one in readings])
+        of_everybody = {one.figure: one for one in found}
+    return [suppress(one, query=query, group_by=asked.group_by, whole=of_everybody.get(one.figure)) for one in readings]
 
 
 def _question(figures: Sequence[Figure], *, query: FigureQuery, asked: Asked) -> Question:

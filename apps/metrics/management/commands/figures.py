@@ -24,11 +24,13 @@ from apps.metrics.figures import (
 )
 from apps.metrics.figures.document import as_document
 from apps.metrics.figures.formatting import as_words, sparkline, unit_beside
+from apps.metrics.figures.suppression import least_of, words_of
 from apps.metrics.figures.values import completeness_by_figure, completeness_of
 from apps.teams.models import Team
 
 ROW = "{:<30} {:>14} {:<13} {:>6} {:>12} {:>12} {:>12}  {}"
 INCOMPLETE = "*"
+TOO_FEW = "few"
 
 
 class Command(BaseCommand):
@@ -88,6 +90,8 @@ class Command(BaseCommand):
             self.stdout.write(ROW.format(title, *columns(reading), bars(reading)).rstrip())
         if any(found.gaps for found in complete.values()):
             self.stdout.write(f"{INCOMPLETE} data may be missing, see above")
+        if any(reading.is_suppressed for reading in readings):
+            self.stdout.write(f"{TOO_FEW}: {words_of(least_of(query))}")
 
     def show_completeness(self, query: FigureQuery, *, keys: list[str]) -> None:
         found, names = completeness_of(query, keys=keys), query.report.names
@@ -99,7 +103,7 @@ class Command(BaseCommand):
 def columns(reading: FigureReading) -> list[str]:
     values = [as_words(each, unit=reading.unit) for each in (reading.value, reading.mean, reading.p75, reading.p90)]
     unit = "" if reading.value is None else unit_beside(reading.unit, value=reading.value)
-    return [values[0], unit, str(reading.n), *values[1:]]
+    return [values[0], unit, TOO_FEW if reading.is_suppressed else str(reading.n), *values[1:]]
 
 
 def bars(reading: FigureReading) -> str:
