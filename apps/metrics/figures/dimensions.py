@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Case, Exists, F, Model, OuterRef, Q, QuerySet, Subquery, TextField, Value, When
-from django.db.models.functions import Cast, Coalesce, Concat, NullIf
+from django.db.models.functions import Cast, Coalesce, Collate, Concat, NullIf
 
 from apps.activity.models import Contributor, PullRequest, Repository
 from apps.metrics.figures.filters import AI
@@ -77,6 +77,14 @@ def account_of(table: Table) -> Any:
     if table is not DerivedCommit:
         return by_id
     return Coalesce(by_id, NullIf(F("author_login"), Value("", output_field=TextField())))
+
+
+def distinct_account_of(table: Table) -> Any:
+    """Return what tells the accounts of rows apart: their numbers, which cost less to compare than texts."""
+    if table is DerivedCommit:
+        return Collate(account_of(table), "C")  # in any order
+    by_id = F(f"{ACCOUNTS[table][0]}_id")
+    return Coalesce(F("attributed_to_id"), by_id) if table in OF_AUTHORS else by_id
 
 
 def class_of(table: Table) -> Any:

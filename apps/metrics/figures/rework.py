@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.db.models import Case, Exists, FloatField, OuterRef, When
+from django.db.models import Case, F, FloatField, Subquery, When
 
 from apps.metrics.completeness.streams import PULL_REQUESTS
 from apps.metrics.figures.figure import BY_AUTHOR, NO_VALUE, Figure, Measure
 from apps.metrics.figures.populations import Population, has, rows_merged
 from apps.metrics.figures.query import FigureQuery
+from apps.metrics.figures.sql_expressions import IsAmong, Pair
 from apps.metrics.models import DerivedPullRequest
 
 REVERTS = "A pull request reverts another one of its repository that its description, title or branch names."
@@ -20,9 +21,11 @@ def is_revert(_: FigureQuery) -> Any:
 def was_reverted(query: FigureQuery) -> Any:
     """Return 1 if a pull request that reverts it was merged by then."""
     reverts = DerivedPullRequest.objects.filter(
-        repository_id=OuterRef("repository_id"), reverts_number=OuterRef("number"), merged_at__lt=query.as_of
+        query.is_in_repositories(), reverts_number__isnull=False, merged_at__lt=query.as_of
     )
-    return Case(When(Exists(reverts), then=1.0), default=0.0, output_field=FloatField())
+    reverted = Subquery(reverts.values("repository_id", "reverts_number"))
+    is_one = IsAmong(Pair(F("repository_id"), F("number")), reverted)
+    return Case(When(is_one, then=1.0), default=0.0, output_field=FloatField())
 
 
 def _share(key: str, title: str, definition: str, rule: str, value: Any) -> Figure:

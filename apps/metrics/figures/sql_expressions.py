@@ -34,6 +34,20 @@ class IsAnyOf(Func):
     output_field: ClassVar[Any] = BooleanField()
 
 
+class Pair(Func):
+    """Two expressions as one, to be looked up among pairs."""
+
+    template = "(%(expressions)s)"
+
+
+class IsAmong(Func):
+    """Membership among the rows of a subquery, which is read once, where `Exists` would look for each."""
+
+    template = "(%(expressions)s)"
+    arg_joiner = " IN "
+    output_field: ClassVar[Any] = BooleanField()
+
+
 class IsLikeAny(Func):
     """Whether a text is like any of an array of patterns, in any case."""
 

@@ -16,11 +16,11 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper, FloatField, Q
-from django.db.models.functions import Cast, Collate
+from django.db.models.functions import Cast
 
 from apps.common import db
 from apps.metrics.figures.compiled_querysets import Given, with_names
-from apps.metrics.figures.dimensions import DIMENSIONS, Dimension, account_of
+from apps.metrics.figures.dimensions import DIMENSIONS, Dimension, distinct_account_of
 from apps.metrics.figures.populations import Population, Rows
 from apps.metrics.figures.query import GIVEN, FigureQuery, QueryTemplate
 
@@ -282,7 +282,7 @@ class RowsPart:
                 if remark.only is not None:
                     found[f"remark_{place}_{number}"] = _truth(remark.only)
         if any(one.wants is Wants.ACCOUNTS for one in self.wanted):
-            found["account"] = Collate(account_of(self.rows.table), "C")  # counted apart, in any order
+            found["account"] = distinct_account_of(self.rows.table)
         if self.dimension is not None:
             found["dimension"] = self.dimension.expressions[self.rows.table]
         return found

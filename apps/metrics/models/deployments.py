@@ -119,8 +119,11 @@ class DerivedShipment(models.Model):
 
     class Meta:
         constraints = (
+            # lead_time asks for an earlier shipment of each, and reads no table for it.
             models.UniqueConstraint(
-                fields=("repository", "number", "service", "environment"), name="one_shipment_per_environment"
+                fields=("repository", "number", "service", "environment"),
+                name="one_shipment_per_environment",
+                include=("id", "source", "is_production", "deployed_at"),
             ),
             models.CheckConstraint(
                 condition=Q(**{f"{stage}_seconds__gte": 0 for stage in STAGES}),
@@ -135,7 +138,14 @@ class DerivedShipment(models.Model):
         )
         indexes = (
             # lead_time.
-            models.Index(fields=("repository", "deployed_at"), name="shipped_by_repository"),
+            models.Index(
+                fields=("repository", "deployed_at"),
+                name="shipped_by_repository",
+                include=(
+                    *("id", "number", "environment", "source", "is_production"),
+                    *("author", "is_bot_author", "author_class", "attributed_to", "lead_seconds", "deploy_seconds"),
+                ),
+            ),
             # The recalculation asks what a deployment shipped.
             models.Index(fields=("repository", "deployment"), name="shipments_of_a_deployment"),
             # The recalculation asks what reverts a pull request.

@@ -94,11 +94,19 @@ class DerivedPullRequest(models.Model):
                 name="merged_by_repository",
                 condition=Q(merged_at__isnull=False),
                 include=(
-                    *("author", "is_bot_author", "author_class", "attributed_to", "is_ai_assisted", "is_ai_reviewed"),
+                    *("number", "author", "is_bot_author", "author_class", "attributed_to"),
+                    *("is_ai_assisted", "is_ai_reviewed"),
                     *("cycle_seconds", "size", "first_review_at", "first_response_at", "review_rounds"),
                     *("coding_seconds", "pickup_seconds", "review_seconds", "merge_seconds"),
                     *("queue_seconds", "is_auto_merged", "reverts_number", "is_hotfix"),
                 ),
+            ),
+            # agent_authored: among a million of people's pull requests, those of agents may be few.
+            models.Index(
+                fields=("repository", "merged_at"),
+                name="merged_by_agents",
+                condition=Q(merged_at__isnull=False, author_class="agent"),
+                include=("author", "is_bot_author", "author_class", "attributed_to"),
             ),
             # prs_opened and time_in_draft.
             models.Index(fields=("repository", "opened_at"), name="opened_by_repository"),
