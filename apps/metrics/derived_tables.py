@@ -1,8 +1,9 @@
 """Tables of derived rows, replaced in bulk; only rows that differ are written."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from django.db import models
@@ -44,10 +45,18 @@ class DerivedTable:
 
         """
         values["rules_version"] = RULES_VERSION
-        if values.keys() != set(self.columns):
-            message = f"columns of {self.name}: {sorted(values.keys() ^ set(self.columns))}"
+        if values.keys() != self._named:
+            message = f"columns of {self.name}: {sorted(values.keys() ^ self._named)}"
             raise TypeError(message)
-        return tuple(values[name] for name in self.columns)
+        return self._in_order(values)
+
+    @cached_property
+    def _named(self) -> frozenset[str]:
+        return frozenset(self.columns)
+
+    @cached_property
+    def _in_order(self) -> Callable[[dict[str, Any]], Row]:
+        return itemgetter(*self.columns)
 
     def as_dicts(self, rows: Iterable[Row]) -> list[dict[str, Any]]:
         """Return the rows with the names of their columns."""

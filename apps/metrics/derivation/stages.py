@@ -1,7 +1,7 @@
 """Stages of a merged pull request: coding, pickup, review, merge and deploy. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import accumulate, pairwise
 
@@ -33,7 +33,12 @@ class Stages:
     @property
     def columns(self) -> dict[str, int]:
         """Return them by the column of derived rows."""
-        return {f"{name}_seconds": seconds for name, seconds in asdict(self).items()}
+        return {
+            "coding_seconds": self.coding,
+            "pickup_seconds": self.pickup,
+            "review_seconds": self.review,
+            "merge_seconds": self.merge,
+        }
 
 
 NO_STAGES = dict[str, None].fromkeys(f"{field.name}_seconds" for field in fields(Stages))
@@ -46,7 +51,13 @@ def stages(boundaries: Boundaries) -> Stages:
     A missing boundary is taken to be at the next known one, so that the stage in which people waited has the time. One
     that came too early, such as a review of a draft, is taken to be at the boundary before it.
     """
-    known = [getattr(boundaries, field.name) for field in fields(Boundaries)]
+    known = (
+        boundaries.started_at,
+        boundaries.ready_at,
+        boundaries.first_review_at,
+        boundaries.first_approval_at,
+        boundaries.merged_at,
+    )
     instants = _in_order(_filled(known, until=boundaries.merged_at), until=boundaries.merged_at)
     coding, pickup, review, merge = (later - earlier for earlier, later in pairwise(instants))
     return Stages(coding=coding, pickup=pickup, review=review, merge=merge)
