@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
             "derivedpullrequest",
             models.Index(
                 fields=["repository", "merged_at"],
-                name="merged_by_agents",
+                name="agents_merged_by_repository",
                 condition=models.Q(("author_class", "agent"), ("merged_at__isnull", False)),
                 include=("author", "is_bot_author", "author_class", "attributed_to"),
             ),

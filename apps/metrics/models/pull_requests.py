@@ -104,7 +104,7 @@ class DerivedPullRequest(models.Model):
             # agent_authored: among a million of people's pull requests, those of agents may be few.
             models.Index(
                 fields=("repository", "merged_at"),
-                name="merged_by_agents",
+                name="agents_merged_by_repository",
                 condition=Q(merged_at__isnull=False, author_class="agent"),
                 include=("author", "is_bot_author", "author_class", "attributed_to"),
             ),
