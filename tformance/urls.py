@@ -33,6 +33,7 @@ LISTS = {  # the links of /api/v1/ itself
     "jobs": "job-list",
     "backfills": "backfill-list",
     "syncs": "sync-list",
+    "users": "user-list",
     "drift": "drift-list",
     "schema": "api-schema",
     "description": "api-description",
@@ -41,6 +42,7 @@ LISTS = {  # the links of /api/v1/ itself
 API: list[URLPattern | URLResolver] = [
     path("", include("apps.teams.api.urls")),
     path("", include("apps.metrics.api.urls")),
+    path("", include("apps.notifications.api")),
     path("", include("apps.webhooks.api")),
     path("", include("apps.jobs.api")),
     path("", include("apps.integrations.api.urls")),

@@ -23,7 +23,7 @@ from apps.dashboard.teams import named
 from apps.notifications.invitations import Issued, invite
 from apps.teams.github_teams import ProposalRefusedError, create_team, members_of, proposed_to
 from apps.teams.models import Invitation, Team, TeamAccess
-from apps.teams.people import ROLES, AccessRefusedError, change_role, remove
+from apps.teams.people import ROLES, AccessRefusedError, change_role, remove, set_active
 from apps.users.access import is_operator
 from apps.users.models import CustomUser
 from apps.users.sign_in import has_mail
@@ -226,13 +226,10 @@ def change_user(request: HttpRequest) -> HttpResponse:
         raise Http404("There is no such page.")
     user = get_object_or_404(CustomUser, pk=id_in(request, "user"))
     is_active = request.POST.get("change") == "activate"
-    if user.pk == request.user.pk:
-        messages.error(request, "You cannot deactivate yourself. Another operator can.")
-    elif CustomUser.objects.filter(pk=user.pk, is_active=not is_active).update(is_active=is_active):
-        done = (
-            "can sign in again."
-            if is_active
-            else "is deactivated: they are signed out everywhere and their API tokens no longer work."
-        )
-        messages.success(request, f"{user} {done}")
+    ended = "is deactivated: they are signed out everywhere and their API tokens no longer work."
+    try:
+        if set_active(user, is_active=is_active, by=request.user):
+            messages.success(request, f"{user} {'can sign in again.' if is_active else ended}")
+    except AccessRefusedError as error:
+        messages.error(request, str(error))
     return redirect(f"{reverse('users')}?{request.GET.urlencode()}")

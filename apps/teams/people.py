@@ -7,6 +7,7 @@ from django.db import transaction
 
 from apps.teams.models import TeamAccess
 from apps.users.access import is_operator
+from apps.users.models import CustomUser
 
 Role = TeamAccess.Role
 ROLES: Mapping[str, str] = {
@@ -41,6 +42,13 @@ def remove(access: TeamAccess, *, by: Any) -> None:
     with transaction.atomic():
         _ensure_not_last_admin(access, by=by)
         TeamAccess.objects.filter(pk=access.pk).delete()
+
+
+def set_active(user: CustomUser, *, is_active: bool, by: Any) -> bool:
+    """Deactivate a user, whose sessions and API tokens then end, or activate them; return whether that changed."""
+    if user.pk == by.pk and not is_active:
+        raise AccessRefusedError("You cannot deactivate yourself. Another operator can.")
+    return bool(CustomUser.objects.filter(pk=user.pk, is_active=not is_active).update(is_active=is_active))
 
 
 def _ensure_not_last_admin(access: TeamAccess, *, by: Any) -> None:

@@ -76,6 +76,18 @@ FOREIGN: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
     ("get", "/api/v1/teams/{slug}/goals/{id}/", None),
     ("patch", "/api/v1/teams/{slug}/goals/{id}/", {"target": 1}),
     ("delete", "/api/v1/teams/{slug}/goals/{id}/", None),
+    ("get", "/api/v1/teams/{slug}/access/", None),
+    ("get", "/api/v1/teams/{slug}/access/{id}/", None),
+    ("patch", "/api/v1/teams/{slug}/access/{id}/", {"role": "lead"}),
+    ("delete", "/api/v1/teams/{slug}/access/{id}/", None),
+    ("get", "/api/v1/teams/{slug}/invitations/", None),
+    ("post", "/api/v1/teams/{slug}/invitations/", {"role": "viewer"}),
+    ("delete", "/api/v1/teams/{slug}/invitations/{id}/", None),
+)
+OF_OPERATORS = (
+    ("get", "/api/v1/users/"),
+    ("get", "/api/v1/users/{id}/"),
+    ("patch", "/api/v1/users/{id}/"),
 )
 LISTS = (
     "/api/v1/teams/",
@@ -152,7 +164,9 @@ def test_lists_require_a_sign_in_and_contain_nothing_of_others(week: Cast, path:
 def test_the_matrix_names_every_operation() -> None:
     paths = SchemaGenerator().get_schema(public=True)["paths"]  # type: ignore[no-untyped-call]
     described = {(method, path) for path, methods in paths.items() for method in methods}
-    assert described == {(method, path) for method, path, _ in FOREIGN} | {("get", path) for path in LISTS}
+    assert described == {(method, path) for method, path, _ in FOREIGN} | {("get", path) for path in LISTS} | set(
+        OF_OPERATORS
+    )
 
 
 def test_filtering_by_another_team_finds_nothing(week: Cast) -> None:

@@ -48,7 +48,7 @@ def test_a_user_without_a_team_sees_whom_to_ask() -> None:
 
 def test_the_api_page_lists_every_operation(cast: Cast) -> None:
     page = read(signed_in(cast.viewer), "/api/v1/docs/")
-    assert page.count('class="operation"') == 56
+    assert page.count('class="operation"') == 66
     assert "/api/v1/teams/{slug}/figures/{key}/entities/" in page
     tags = re.findall(r'href="\?tag=([\w-]+)#', page)
     for tag in dict.fromkeys(tags):

@@ -62,6 +62,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TAGS": [
         {"name": "figures", "description": "Figures per team and period, and the entities that they count."},
         {"name": "teams", "description": "Teams, their members and repositories."},
+        {"name": "people", "description": "Who has access to a team, invitations to it, and for operators the users."},
         {"name": "activity", "description": "Repositories and pull requests."},
         {"name": "reports", "description": "What GitHub does not know: deployments made elsewhere, incidents."},
         {"name": "deliveries", "description": "The inbox: deliveries of GitHub and their state."},

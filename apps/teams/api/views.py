@@ -36,12 +36,12 @@ class ChangesOnlyByAdmins(BasePermission):
 
     message = "Only admins of the team and operators may change it."
     roles: tuple[str, ...] = (TeamAccess.Role.ADMIN,)
+    is_read_by_all = True
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        if request.method in SAFE_METHODS or is_operator(request.user):
-            return True
         accesses = TeamAccess.objects.filter(team=view.team, user_id=request.user.pk, role__in=self.roles)
-        return accesses.exists()
+        may_read = self.is_read_by_all and request.method in SAFE_METHODS
+        return may_read or is_operator(request.user) or accesses.exists()
 
 
 class ChangesOnlyByLeads(ChangesOnlyByAdmins):
