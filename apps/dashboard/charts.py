@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from apps.metrics.figures import Figure, FigureReading, Granularity, Window
 from apps.metrics.figures.figure import Measure
-from apps.metrics.figures.formatting import as_words
+from apps.metrics.figures.formatting import as_words, unit_beside
 from apps.metrics.figures.readings import Bin, Point
 
 WIDTH, HEIGHT = 320.0, 72.0
@@ -42,11 +42,6 @@ class Chart:
     top: str
     first_day: date
     last_day: date
-
-    @property
-    def summary(self) -> str:
-        """Return the values as a sentence, for those who do not see the columns."""
-        return f"By {self.granularity}: {'; '.join(column.words for column in self.columns)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +108,7 @@ def chart_of(
     scale = Scale(window, max(highest, target or 0.0) or 1.0)
     return Chart(
         granularity=granularity,
-        columns=tuple(_column(point, scale=scale, unit=reading.unit) for point in points),
+        columns=tuple(_column(point, scale=scale, unit=reading.unit, granularity=granularity) for point in points),
         previous=_steps(before, scale=scale),
         target="" if target is None else f"M0 {number(scale.y(target))}H{number(WIDTH)}",
         top=as_words(scale.highest, unit=reading.unit),
@@ -122,7 +117,7 @@ def chart_of(
     )
 
 
-def _column(point: Point, *, scale: Scale, unit: str) -> Column:
+def _column(point: Point, *, scale: Scale, unit: str, granularity: Granularity) -> Column:
     has_value = bool(point.value)
     notes = [
         *(["so far" if point.end > date.today() else "part of it"] if point.partial else []),  # noqa: DTZ011  a word
@@ -133,10 +128,21 @@ def _column(point: Point, *, scale: Scale, unit: str) -> Column:
         place=scale.place(point.start, point.end),
         bucket=f"{point.start}..{point.end}",
         n=point.n,
-        words=f"{days_of(point.start, point.end)} {as_words(point.value, unit=unit)}{_among(notes)}",
+        words=f"{bucket_of(point, granularity)}: {_with_unit(point.value, unit=unit)}{_among(notes)}",
         is_partial=point.partial,
         has_gap=point.complete is False and not point.partial,
     )
+
+
+def bucket_of(point: Point, granularity: Granularity) -> str:
+    """Return the name of a bucket: Week of 3 Nov, Nov 2026, or its only days."""
+    if granularity is Granularity.WEEK:
+        return f"Week of {point.start:%-d %b}"
+    return f"{point.start:%b %Y}" if granularity is Granularity.MONTH else days_of(point.start, point.end)
+
+
+def _with_unit(value: float | None, *, unit: str) -> str:
+    return f"{as_words(value, unit=unit)} {unit_beside(unit, value=value)}".rstrip()
 
 
 def _among(notes: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ PAGES = (
     "/teams/acme/figures/cycle_time/",
     "/teams/acme/figures/cycle_time/?from=2026-03-02&to=2026-03-09&bucket=2026-03-05..2026-03-06",
     "/operations/jobs/",
+    "/teams/acme/changes/",
     "/operations/jobs/start/",
     "/notes/",
     "/notifications/",
