@@ -101,7 +101,6 @@ def now(request: HttpRequest) -> HttpResponse:
         "reviewer": filters.reviewer,
         "without_reviewer": link(request, reviewer=""),
         "kept": [(name, value) for name, value in request.GET.items() if name not in ("repository", "page")],
-        "hours_of": chosen[0] if chosen else None,
     }
     return render(request, "dashboard/now.html", context)
 

@@ -32,7 +32,7 @@ from django.db.models.functions import Cast, Coalesce, Concat, Greatest
 from apps.activity.models import Contributor, GitHubTeam, PullRequest, Review, WorkflowRun
 from apps.metrics.figures import Bots, FigureQuery, Hours
 from apps.metrics.figures import Window as Days
-from apps.metrics.figures.durations import seconds_between
+from apps.metrics.figures.durations import seconds_before, seconds_between
 from apps.metrics.figures.populations import FAILED, rows_in_progress, rows_not_deployed
 from apps.metrics.models import DerivedDeployment, DerivedReview, DerivedReviewRequest
 from apps.teams.models import Team
@@ -62,6 +62,8 @@ TITLES: Mapping[Reason, str] = {
 }
 STUCK_AFTER_HOURS = {Reason.REVIEW: 8, Reason.MERGE: 8, Reason.DEPLOYMENT: 16, Reason.CHECKS: 8}
 """The working hours of the team after which it is stuck: one day of eight hours, or two until it is deployed."""
+DAY_BY_WORKING_HOURS = 3
+"""So many hours of a calendar day come on each of a working day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,20 +88,20 @@ class StuckPullRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """The pull requests that wait for the same, the latest first: the first ones, and how many there are in all."""
+    """The pull requests that wait for the same, the latest first: the first ones, and how many there are in all.
+
+    `stuck_after_hours` are working hours of the team; of several teams, hours of the calendar.
+    """
 
     reason: Reason
     rows: tuple[StuckPullRequest, ...]
     total: int
+    stuck_after_hours: int
 
     @property
     def left(self) -> int:
         """Return how many are not among the rows."""
         return self.total - len(self.rows)
-
-    @property
-    def stuck_after_hours(self) -> int:
-        return STUCK_AFTER_HOURS[self.reason]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +132,8 @@ def read_stuck(
     """Return what is stuck for the teams, one section for each reason.
 
     For one team, its members, production environments and working hours decide. For several, the pull requests of all
-    of their repositories are counted, of all authors, in the working hours of the first.
+    of their repositories are counted, of all authors, in hours of the calendar: teams work at different times, and a
+    repository may be of several.
     """
     if not teams:
         return []
@@ -152,7 +155,7 @@ def _query(teams: Sequence[Team], *, filters: Filters, now: datetime) -> FigureQ
         "team": first,
         "window": Days.last(LOOKS_BACK_DAYS, time_zone=first.time_zone, now=now),
         "bots": filters.bots,
-        "hours": Hours.WORKING,
+        "hours": Hours.WORKING if len(teams) == 1 else Hours.WALL,
         "as_of": now,
         "repository_ids": None if filters.repository_ids is None else tuple(filters.repository_ids),
     }
@@ -172,11 +175,12 @@ def _query(teams: Sequence[Team], *, filters: Filters, now: datetime) -> FigureQ
 
 
 def _section(reason: Reason, query: FigureQuery, *, filters: Filters) -> Section:
-    limit = STUCK_AFTER_HOURS[reason] * HOUR
+    hours = STUCK_AFTER_HOURS[reason] * (1 if query.hours is Hours.WORKING else DAY_BY_WORKING_HOURS)
+    limit = hours * HOUR
     rows = WAITING[reason](query, filters).filter(since__isnull=False)
     rows = rows.annotate(waited=seconds_between(F("since"), query.instant, query=query))
-    if not filters.is_everything:
-        rows = rows.filter(waited__gte=limit)
+    if not filters.is_everything:  # by the instant, which is the same for all rows: PostgreSQL knows how many are left
+        rows = rows.filter(since__lte=seconds_before(query.instant, limit, query=query))
     named = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
     rows = (
         rows.annotate(
@@ -192,6 +196,7 @@ def _section(reason: Reason, query: FigureQuery, *, filters: Filters) -> Section
         reason=reason,
         rows=tuple(_stuck(each, limit=limit) for each in found if each.pull_request_id is not None),
         total=found[0].total if found else 0,
+        stuck_after_hours=hours,
     )
 
 

@@ -54,8 +54,13 @@ def test_it_says_who_is_waited_for_and_shows_what_waits_for_one(waiting: Cast) -
 def test_one_team_has_what_its_members_opened(waiting: Cast) -> None:
     TeamAccess.objects.create(team=waiting.teams["beta"], user=waiting.viewer)
     client = signed_in(waiting.viewer)
-    assert "<b>3</b> Waiting for review" in read(client, "/now/")
+    page = read(client, "/now/")
+    assert "<b>3</b> Waiting for review" in page
+    assert "by the calendar" in page
+    assert "working hours</small>" not in page
     page = read(client, "/now/?team=beta")
+    assert "a working day of Beta" in page
+    assert "working hours</small>" in page
     assert "<b>3</b> Waiting for review" in page
     make_members(waiting.teams["acme"], "cy")
     page = read(client, "/now/?team=acme")

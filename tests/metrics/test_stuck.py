@@ -136,6 +136,14 @@ def test_a_wait_counts_the_working_time_of_the_team(teams: dict[str, Team]) -> N
     assert [row.number for row in section(teams["acme"], Reason.REVIEW, filters=Filters()).rows] == [1, 3]
 
 
+def test_of_several_teams_a_wait_counts_by_the_calendar(teams: dict[str, Team]) -> None:
+    record_steps([*waits(1, "03-11").steps, *waits(2, "03-12").steps])
+    [found] = read_stuck([teams["acme"], teams["beta"]], filters=EVERYTHING, reasons=[Reason.REVIEW], now=NOW)
+    assert {row.number: row.working_seconds / 3600 for row in found.rows} == {1: 26, 2: 2}
+    assert found.stuck_after_hours == 24
+    assert [row.number for row in found.rows if row.is_stuck] == [1]
+
+
 def test_a_team_sees_what_its_members_opened_and_several_see_everything(teams: dict[str, Team]) -> None:
     record_steps(
         [*waits(1, author="ben").steps, *waits(2, author="cy").steps, *waits(3, author="dependabot[bot]").steps]
