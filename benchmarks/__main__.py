@@ -9,7 +9,18 @@ import time
 from benchmarks import results
 from tformance.local.state import var_folder
 
-BENCHMARKS = ("door", "steady", "end_to_end", "growth", "memory", "backfill", "reconciliation", "inbox", "figures")
+BENCHMARKS = (
+    "door",
+    "steady",
+    "end_to_end",
+    "growth",
+    "memory",
+    "backfill",
+    "reconciliation",
+    "inbox",
+    "figures",
+    "pages",
+)
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -23,6 +23,7 @@ DASHBOARD = "window=84d&granularity=week&compare=previous"
 ACCOUNTS = TEAMS * MEMBERS
 ORGANISATION = ACCOUNTS + 1
 BOT = ACCOUNTS + 2
+AMOUNT = "current_setting('bench.pull_requests')::integer"
 
 # A repository is of the team of its number, and so are nine of ten of its authors; one of fifty pull requests is by a
 # bot, one of ten is closed unmerged, and one of a hundred of the latest is open.
@@ -50,9 +51,9 @@ ROWS = (
                     WHEN i % 10 = 3 THEN 1 + hash % {ACCOUNTS}
                     ELSE 1 + i % {REPOSITORIES} / {REPOSITORIES // TEAMS} * {MEMBERS} + hash % {MEMBERS}
                END AS author_id,
-               now() - i * interval '{YEARS}' / {PULL_REQUESTS} AS at,
+               now() - i * interval '{YEARS}' / {AMOUNT} AS at,
                hash, 600 + hash % 1000 * (1 + hash % 400) AS seconds
-        FROM generate_series(1, {PULL_REQUESTS}) i, LATERAL (SELECT abs(hashint4(i)) AS hash) hashed""",
+        FROM generate_series(1, {AMOUNT}) i, LATERAL (SELECT abs(hashint4(i)) AS hash) hashed""",
     f"""INSERT INTO metrics_derivedpullrequest (repository_id, number, author_id, is_bot_author, opened_at,
             is_opened_as_draft, ready_at, is_first_commit_adjusted, first_review_at, review_wait_ended_at,
             first_response_at, response_wait_ended_at, merged_at, landed_at, closed_at, draft_starts, draft_ends,
@@ -170,9 +171,10 @@ def measure() -> Iterator[Measurement]:
         yield from answers()
 
 
-def fill(connection: psycopg.Connection[Any]) -> None:
+def fill(connection: psycopg.Connection[Any], *, pull_requests: int = PULL_REQUESTS, more: Iterable[str] = ()) -> None:
     """Fill the derived tables, in which history is only rows."""
-    for statement in ROWS:
+    connection.execute("SELECT set_config('bench.pull_requests', %s, false)", [str(pull_requests)])
+    for statement in (*ROWS, *more):
         connection.execute(statement)
     connection.execute("VACUUM ANALYZE")
 

@@ -146,6 +146,10 @@ class Control:
         return self.chosen != self.options[0][0]
 
 
+MOST_LISTED = 100
+"""So many repositories are listed to choose from."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FilterBar:
     """The controls above the figures of a team, as the URL has chosen."""
@@ -208,9 +212,16 @@ class FilterBar:
 
     @property
     def repository_choices(self) -> list[tuple[str, bool]]:
-        """Return the repositories of the team, and whether each is chosen; none is where all count."""
+        """Return the repositories of the team, and whether each is chosen; none is where all count.
+
+        Of very many only the chosen ones: others are named in a field.
+        """
         chosen = () if self.query.repository_ids is None else self.query.repository_ids
-        return [(name, pk in chosen) for pk, name in self.repositories.items()]
+        return [(name, pk in chosen) for pk, name in self.repositories.items() if pk in chosen or not self.has_many]
+
+    @property
+    def has_many(self) -> bool:
+        return len(self.repositories) > MOST_LISTED
 
     @property
     def service_choices(self) -> list[tuple[str, bool]]:

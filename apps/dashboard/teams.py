@@ -13,10 +13,10 @@ from django.http import Http404
 
 from apps.activity.models import Change
 from apps.metrics.figures import FigureQuery
-from apps.metrics.figures.query import Membership, source_conditions
+from apps.metrics.figures.query import SOURCES, Membership, source_conditions
 from apps.metrics.models import Goal
 from apps.notifications.models import Notification
-from apps.teams.models import Team, TeamMember
+from apps.teams.models import Team, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_of
 from apps.webhooks.overview import LATEST
 
@@ -124,7 +124,7 @@ def read_states(queries: Iterable[FigureQuery]) -> dict[int, TeamState]:
         query = by_team[row["pk"]]
         query.knowing(
             is_recalculating=row["is_recalculating"],
-            sources={name: row[name] and bool(query.repositories) for name in source_conditions(query)},
+            sources={name: row[name] and bool(query.repositories) for name in SOURCES},
         )
         options = {"label": row["labels_found"] or [], "service": row["services_found"] or []}
         found[query.team.pk] = TeamState(last_received_at=row["received_at"], options=options)
@@ -152,9 +152,15 @@ def _state_of(query: FigureQuery) -> Any:
 
 def tracked_by(teams: Iterable[Team]) -> dict[int, dict[int, str]]:
     """Return the names of the repositories that each team tracks, by team and id, in their order."""
-    rows = [_tracked(team) for team in teams]
+    teams = list(teams)
+    added = TeamRepository.objects.filter(team__in=[team.pk for team in teams if team.account_id is None])
+    # An account brings repositories in several ways; few teams have one, and each costs a part of the statement.
+    rows: list[Any] = [
+        added.order_by().values_list("team", "repository", "repository__full_name"),
+        *(_tracked(team) for team in teams if team.account_id is not None),
+    ]
     found: dict[int, dict[int, str]] = {}
-    for team, pk, name in rows[0].union(*rows[1:], all=True) if rows else ():
+    for team, pk, name in rows[0].union(*rows[1:], all=True):
         found.setdefault(team, {})[pk] = name
     return {team: dict(sorted(names.items(), key=lambda one: one[1])) for team, names in found.items()}
 

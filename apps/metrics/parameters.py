@@ -169,6 +169,8 @@ def services_in(parameters: QueryDict, *, team: Team) -> tuple[str, ...]:
     names = dict.fromkeys(name for name in parameters.getlist("service") if name)
     if any("\0" in name for name in names):
         raise ValidationError({"service": ["A service has no NUL. Use the name of a group of group_by=service."]})
+    if not names:
+        return ()
     tracked = repositories_of(Team.objects.filter(pk=team.pk)).filter(full_name__in=names)
     of_repositories = {name: f"{OF_REPOSITORY}{pk}" for pk, name in tracked.values_list("pk", "full_name")}
     return tuple(of_repositories.get(name, name) for name in names)

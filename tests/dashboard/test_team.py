@@ -7,7 +7,8 @@ import pytest
 from django.http import QueryDict
 from django.test import Client
 
-from apps.activity.models import Installation, PullRequest
+from apps.activity.models import Installation, PullRequest, Repository
+from apps.dashboard import figure_filters
 from apps.dashboard.cards import REASONS
 from apps.dashboard.figure_filters import canonical
 from apps.dashboard.sections import SECTIONS
@@ -77,13 +78,29 @@ def test_a_card_compares_with_the_previous_period(week: Cast) -> None:
 def test_a_column_links_to_its_list_and_keeps_the_filters(week: Cast) -> None:
     client = signed_in(week.viewer)
     page = read(client, f"{TEAM}?{WEEK}&bots=include")
-    assert "By day: 2 Mar 0; 3 Mar 2; 4 Mar 1; 5 Mar 3; 6 Mar 0; 7 Mar 0; 8 Mar 0." in page
+    words = re.findall(
+        r'bucket=(?:[^"]*)"><title>([^<]*)</title>', page.split('id="prs_merged"')[1].split("</article>")[0]
+    )
+    assert words == ["3 Mar: 2 pull requests", "4 Mar: 1 pull request", "5 Mar: 3 pull requests"]
     link = f"{TEAM}figures/prs_merged/?{WEEK}&bots=include&bucket=2026-03-05..2026-03-06"
     assert link.replace("&", "&amp;") in page
     listed = read(client, link)
     assert listed.count("<tr>") == 1 + 3
     assert f'<a href="{TEAM}?{WEEK}&bots=include">'.replace("&", "&amp;") in listed  # and back
-    assert "By week: " in read(client, f"{TEAM}?from=2026-02-09&to=2026-03-09")
+    assert "<title>Week of 2 Mar: 6 pull requests" in read(client, f"{TEAM}?from=2026-02-09&to=2026-03-09&bots=include")
+
+
+def test_of_very_many_repositories_the_chosen_ones_are_listed_and_others_named(
+    week: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figure_filters, "MOST_LISTED", 0)
+    Repository.objects.create(github_id=4000, full_name="acme/web", owner_id=week.teams["acme"].account_id)
+    client = signed_in(week.viewer)
+    page = read(client, f"{TEAM}?{WEEK}&repository=acme/api")
+    assert page.count('type="checkbox" name="repository"') == 1
+    assert '<input name="repository"' in page
+    assert "2 repositories" not in page
+    assert client.get(f"{TEAM}?{WEEK}&repository=acme/api&repository=").status_code == 302
 
 
 def test_a_stage_of_a_week_links_to_its_list(week: Cast) -> None:
@@ -217,7 +234,7 @@ class TestFilters:
 
     def test_a_long_window_by_days_is_drawn_by_weeks(self, week: Cast) -> None:
         page = read(signed_in(week.viewer), f"{TEAM}?from=2025-12-01&to=2026-03-09&granularity=day")
-        assert "By week: " in page
+        assert 'aria-label="By week"' in page
 
 
 def test_a_user_of_a_single_team_has_it_on_the_front_page(week: Cast) -> None:

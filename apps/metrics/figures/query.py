@@ -415,17 +415,21 @@ def _sources_statement(*, has_patterns: bool) -> str:
     return compiled(team.values(**source_conditions(query)))
 
 
+SOURCES = ("deployment_source", "deployment", "production", "incident_rule", "incident")
+"""The names of `source_conditions`."""
+
+
 def source_conditions(query: FigureQuery) -> dict[str, Exists]:
     """Return what `sources` asks for, as expressions that another statement can have beside its own."""
     deployments = DerivedDeployment.objects.filter(query.is_in_repositories(), created_at__lte=query.as_of)
-    asked = {
-        "deployment_source": _rules(DeploymentSource, query),
-        "deployment": deployments,
-        "production": deployments.filter(query.is_production()),
-        "incident_rule": _rules(IncidentRule, query),
-        "incident": DerivedIncident.objects.filter(query.is_in_repositories()),
-    }
-    return {name: Exists(rows) for name, rows in asked.items()}
+    asked = (
+        _rules(DeploymentSource, query),
+        deployments,
+        deployments.filter(query.is_production()),
+        _rules(IncidentRule, query),
+        DerivedIncident.objects.filter(query.is_in_repositories()),
+    )
+    return {name: Exists(rows) for name, rows in zip(SOURCES, asked, strict=True)}
 
 
 def _rules(kind: type[DeploymentRule], query: FigureQuery) -> QuerySet[Any]:
