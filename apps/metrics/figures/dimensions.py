@@ -80,7 +80,7 @@ def account_of(table: Table) -> Any:
 
 
 def distinct_account_of(table: Table) -> Any:
-    """Return what tells the accounts of rows apart: their numbers, which cost less to compare than texts."""
+    """Return what distinguishes the accounts of rows: their numbers, which cost less to compare than texts."""
     if table is DerivedCommit:
         return Collate(account_of(table), "C")  # in any order
     by_id = F(f"{ACCOUNTS[table][0]}_id")
