@@ -5,7 +5,8 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -26,7 +27,6 @@ from apps.webhooks.models import Delivery
 from benchmarks import results
 from tests.engines import WEBHOOK_SECRET
 from tests.mutations import MUTATIONS
-from tests.mutations.mutation import Mutation
 from tformance.celery import app
 from tformance.local.state import CHECKOUT
 
@@ -55,9 +55,8 @@ def test_what_a_document_points_at_exists(document):
     assert missing == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_a_document_has_no_metaphors_outside_of_code(document):
-    assert METAPHOR.findall(CODE.sub("", document.read_text())) == []
+def test_no_document_has_a_metaphor_outside_of_code():
+    assert found_in(DOCUMENTS, lambda path: METAPHOR.findall(CODE.sub("", path.read_text()))) == {}
 
 
 def test_each_worked_example_counts_the_files_it_names():
@@ -143,31 +142,43 @@ NAME = re.compile(
 OPENING = re.compile(r"(Whoever|What|Those|One|Whether|How|Who|Which|Somebody|Nobody)\b")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_has_no_metaphors_in_its_strings(path: Path) -> None:
-    assert METAPHOR.findall("\n".join(strings_in(path))) == []
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_template_has_no_metaphors(path: Path) -> None:
-    assert METAPHOR.findall(MARKUP.sub("", path.read_text())) == []
+def found_in(paths: Iterable[Path], find: Callable[[Path], Collection[str]]) -> dict[str, Collection[str]]:
+    """Return what is found, by the files that have it."""
+    return {str(path.relative_to(ROOT)): found for path in paths if (found := find(path))}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_docstring_of_a_function_starts_with_a_verb_or_a_noun(path: Path) -> None:
-    functions = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef))
-    assert [text for node in functions if OPENING.match(text := ast.get_docstring(node) or "")] == []
+def test_no_module_has_a_metaphor_in_its_strings() -> None:
+    assert len(FILES) > 400
+    assert found_in(FILES, lambda path: METAPHOR.findall("\n".join(strings_in(path)))) == {}
 
 
-@pytest.mark.parametrize("path", NAMED, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_name_has_no_metaphor(path: Path) -> None:
-    assert {name for name in names_in(path) if NAME.search(name.lower())} == set()
+def test_no_template_has_a_metaphor() -> None:
+    assert len(TEMPLATES) > 50
+    assert found_in(TEMPLATES, lambda path: METAPHOR.findall(MARKUP.sub("", path.read_text()))) == {}
+
+
+def test_the_docstring_of_a_function_starts_with_a_verb_or_a_noun() -> None:
+    def wrong(path: Path) -> list[str]:
+        functions = (node for node in nodes_of(path) if isinstance(node, ast.FunctionDef))
+        return [text for node in functions if OPENING.match(text := ast.get_docstring(node) or "")]
+
+    assert found_in(FILES, wrong) == {}
+
+
+def test_no_name_is_a_metaphor() -> None:
+    assert len(NAMED) > 100
+    assert found_in(NAMED, lambda path: {name for name in names_in(path) if NAME.search(name.lower())}) == {}
 
 
 def names_in(path: Path) -> Iterator[str]:
     """Yield the names that a module gives: its own, classes, functions, arguments, variables, events and columns."""
     yield path.stem
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             yield node.name
         elif isinstance(node, ast.arg):
@@ -180,7 +191,7 @@ def names_in(path: Path) -> Iterator[str]:
 
 def strings_in(path: Path) -> Iterator[str]:
     """Yield the strings of a module that have several words: messages, help texts, docstrings and statements."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             yield node.value
 
@@ -190,24 +201,21 @@ NAMES = re.findall(r"^\| [^|]+ \| [^|]+ \| `([\w.]+)` \|$", GLOSSARY, re.MULTILI
 WORDS = re.findall(r"^\| ([^|]+) \| ", GLOSSARY, re.MULTILINE)[1:]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_word_of_the_glossary_has_the_name_it_says(name: str) -> None:
-    assert resolve_name(name) is not None
-
-
-def test_each_word_of_the_glossary_stands_once_with_a_name() -> None:
+def test_each_word_of_the_glossary_stands_once_with_a_name_that_exists() -> None:
+    assert all(resolve_name(name) is not None for name in NAMES)
     assert len(set(WORDS)) == len(WORDS)
     assert len(NAMES) == len(WORDS) >= 30
 
 
-@pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.safety)
-def test_a_safety_is_in_the_code_once_and_so_is_its_test(one: Mutation) -> None:
-    for path, text in one.changed_files(CHECKOUT).items():
-        assert text != (CHECKOUT / path).read_text()
-        if path.endswith(".py"):
-            ast.parse(text)
-    assert one.changes
-    assert one.test_id(CHECKOUT)
+def test_every_safety_is_in_the_code_once_and_so_is_its_test() -> None:
+    assert len(MUTATIONS) > 300
+    for one in MUTATIONS:
+        assert one.changes, one.safety
+        for path, text in one.changed_files(CHECKOUT).items():
+            assert text != (CHECKOUT / path).read_text(), one.safety
+            if path.endswith(".py"):
+                ast.parse(text)
+        assert one.test_id(CHECKOUT), one.safety
 
 
 def test_no_two_safeties_have_the_same_name() -> None:
