@@ -8,6 +8,7 @@ its controller's broker, and all workers would read one queue.
 import os
 
 import django
+import pytest
 
 from tests.engines import use_engines
 
@@ -16,11 +17,22 @@ django.setup()
 del os.environ["DJANGO_SETTINGS_MODULE"]
 
 from django.conf import settings  # noqa: E402  Django is set up now
+from pytest_django import DjangoDbBlocker  # noqa: E402
 
 from tests.activity.tables import delete_instead_of_truncating  # noqa: E402
+from tests.template import use_template  # noqa: E402
 
 delete_instead_of_truncating()
 # The tests' account has a handful of pull requests; those of suppression have the default.
 settings.SMALLEST_GROUP_ACROSS_TEAMS = 1
 # A hasher for production takes half a second a sign-in.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: DjangoDbBlocker
+) -> None:
+    """Copy the database of this process from a template."""
+    with django_db_blocker.unblock():
+        use_template()
