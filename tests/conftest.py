@@ -20,7 +20,14 @@ from django.conf import settings  # noqa: E402  Django is set up now
 from pytest_django import DjangoDbBlocker  # noqa: E402
 
 from tests.activity.tables import delete_instead_of_truncating  # noqa: E402
+from tests.shared_rows import (  # noqa: E402
+    pytest_collection_modifyitems,
+    pytest_fixture_setup,
+    pytest_runtest_setup,
+)
 from tests.template import use_template  # noqa: E402
+
+__all__ = ["pytest_collection_modifyitems", "pytest_fixture_setup", "pytest_runtest_setup"]
 
 delete_instead_of_truncating()
 # The tests' account has a handful of pull requests; those of suppression have the default.

@@ -36,6 +36,7 @@ from tests.fake_github.using import ACME, BETA, forget_everything
 from tests.integrations.backfill.installed import install, reach, verification
 from tests.metrics import fixture_a
 from tests.metrics.steps import API, PullRequestSteps, Step, person, record_facts
+from tests.shared_rows import shared_rows
 
 UMBRELLA, SECRETS = 800, 801
 
@@ -66,6 +67,7 @@ def fresh_throttles() -> Iterator[None]:
 
 
 @pytest.fixture
+@shared_rows
 def cast(db: None) -> Cast:
     teams = fixture_a.make_teams()
     teams["umbrella"] = Team.objects.create(name="Umbrella", slug="umbrella", account=make_umbrella())
@@ -78,6 +80,7 @@ def cast(db: None) -> Cast:
 
 
 @pytest.fixture
+@shared_rows
 def week(cast: Cast) -> Cast:
     """The cast, after the week of fixture A."""
     record_at_once(fixture_a.steps())
@@ -213,6 +216,7 @@ def jobs(cast: Cast) -> dict[str, int]:
 
 
 @pytest.fixture
+@shared_rows
 def many_jobs(cast: Cast) -> None:
     """20,000 jobs that are done, and few others."""
     Repository.objects.bulk_create(Repository(github_id=key, full_name=f"umbrella/{key}") for key in range(5000, 7000))

@@ -14,6 +14,7 @@ from apps.integrations.streams import STREAM_NAMES
 from apps.metrics.figures import FIGURES
 from tests.api.conftest import API, SECRETS, Cast, make_delivery, make_drift
 from tests.github.translation import at
+from tests.shared_rows import shared_rows
 
 pytestmark = pytest.mark.django_db
 WEEK = "from=2026-03-02&to=2026-03-09"
@@ -23,6 +24,7 @@ GAP = {"from_at": "2026-03-04T00:00:00Z", "to_at": "2026-03-05T00:00:00Z", "reas
 
 
 @pytest.fixture
+@shared_rows
 def covered(week: Cast) -> Cast:
     """Everything of acme is here up to the 8th, but for the deployments of one day."""
     Repository.objects.exclude(pk__in=(API, SECRETS)).update(deleted_at=timezone.now())

@@ -28,6 +28,7 @@ from apps.users.models import ApiToken, CustomUser
 from apps.webhooks.models import Delivery
 from tests.api.conftest import API, SECRETS, UMBRELLA, Cast, make_backfill, make_delivery, make_drift
 from tests.fake_github.identities import app_pem
+from tests.shared_rows import shared_rows
 
 pytestmark = pytest.mark.django_db
 CHECKS = [
@@ -65,6 +66,7 @@ def an_app(settings: Any) -> Iterator[None]:
 
 
 @pytest.fixture
+@shared_rows
 def planted(week: Cast) -> dict[str, list[Any]]:
     """Everything of umbrella's carries the marker; what can stand in an address of theirs and of acme's."""
     Team.objects.filter(slug="umbrella").update(name=MARKER, production_environments=[MARKER])

@@ -12,6 +12,7 @@ from apps.activity.models import Contributor, Installation
 from apps.webhooks.models import Delivery, DeliveryBody
 from tests.api.conftest import SECRETS, Cast, make_delivery
 from tests.metrics.steps import person
+from tests.shared_rows import shared_rows
 
 pytestmark = pytest.mark.django_db
 LIST = "/api/v1/deliveries/"
@@ -22,6 +23,7 @@ def finished(state: str, **columns: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
+@shared_rows
 def inbox(cast: Cast) -> Cast:
     make_delivery(1)
     make_delivery(2, event="push", action="", **finished("processed"))

@@ -20,6 +20,7 @@ from tests.api.conftest import API, Cast, make_members, record_at_once
 from tests.api.test_figures import FIGURES_PATH, WEEK, asked
 from tests.metrics import fixture_a
 from tests.metrics.steps import PullRequestSteps, instant, person, record_steps
+from tests.shared_rows import shared_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +41,7 @@ FILTERS = (
 
 
 @pytest.fixture
+@shared_rows
 def labelled(week: Cast) -> Cast:
     """The week of fixture A, with labels: 1 and 5 are bugs, 5 is urgent too."""
     PullRequest.objects.filter(number__in=(1, 5)).update(labels=["bug"])

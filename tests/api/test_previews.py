@@ -19,6 +19,7 @@ from tests.metrics.comparing import derived_tables
 from tests.metrics.steps import API, WEB, PullRequestSteps, person, profile, record_steps, repository
 from tests.metrics.test_fixture_g import workflow_run
 from tests.metrics.test_incidents import issue
+from tests.shared_rows import shared_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +29,8 @@ Body = dict[str, Any]
 
 
 @pytest.fixture
-def week(week: Cast) -> Cast:
+@shared_rows
+def busy_week(week: Cast) -> Cast:
     """The week of fixture A, with workflow runs, an incident and a hotfix, and what is of another repository."""
     hotfix = PullRequestSteps(7, "ana", branch="urgent/7").opened("03-06 11:00", head="g1").merged("03-06 12:00")
     elsewhere = PullRequestSteps(1, "dependabot[bot]", repository_id=WEB).opened("03-06 11:00")
@@ -102,21 +104,21 @@ CASES: tuple[tuple[Body, Callable[[Cast], Any], list[Body], str], ...] = (
 
 @pytest.mark.parametrize(("body", "apply", "matches", "changed"), CASES, ids=[body["kind"] for body, *_ in CASES])
 def test_a_preview_says_what_the_rule_then_does_and_saves_nothing(
-    week: Cast, body: Body, apply: Callable[[Cast], Any], matches: list[Body], changed: str
+    busy_week: Cast, body: Body, apply: Callable[[Cast], Any], matches: list[Body], changed: str
 ) -> None:
-    before, tables = values_now(week), derived_tables()
-    answer = send(week, body)
+    before, tables = values_now(busy_week), derived_tables()
+    answer = send(busy_week, body)
     assert answer.status_code == 200, answer.json()
     found = answer.json()
-    assert (derived_tables(), values_now(week)) == (tables, before)
+    assert (derived_tables(), values_now(busy_week)) == (tables, before)
     assert not Change.objects.exists()
     assert not any(model._default_manager.exists() for model in KINDS.values())
     assert found["matches"] == matches
     assert found["matching"] == sum(one["n"] for one in matches)
     assert {one["figure"]: one["before"] for one in found["figures"]} == before
-    apply(week)
+    apply(busy_week)
     assert drain(seconds=60)
-    assert {one["figure"]: one["after"] for one in found["figures"]} == values_now(week)
+    assert {one["figure"]: one["after"] for one in found["figures"]} == values_now(busy_week)
     assert not changed or changed in {one["figure"] for one in found["figures"] if one["is_changed"]}
     if body["kind"] == "production":
         assert found["moved"]["derived deployment"] == 7
@@ -128,16 +130,16 @@ def test_a_preview_says_what_the_rule_then_does_and_saves_nothing(
 
 @pytest.mark.parametrize(("body", "apply"), [case[:2] for case in CASES], ids=[body["kind"] for body, *_ in CASES])
 def test_a_preview_of_a_removal_says_what_it_then_does_and_removes_nothing(
-    week: Cast, body: Body, apply: Callable[[Cast], Any]
+    busy_week: Cast, body: Body, apply: Callable[[Cast], Any]
 ) -> None:
-    without, saved = values_now(week), apply(week)
+    without, saved = values_now(busy_week), apply(busy_week)
     assert drain(seconds=60)
-    before, tables = values_now(week), derived_tables()
+    before, tables = values_now(busy_week), derived_tables()
     asked: Body = {"environments": []} if body["kind"] == "production" else {"replaces": saved.pk}
-    answer = send(week, {"kind": body["kind"], **asked})
+    answer = send(busy_week, {"kind": body["kind"], **asked})
     assert answer.status_code == 200, answer.json()
     found = answer.json()
-    assert (derived_tables(), values_now(week)) == (tables, before)
+    assert (derived_tables(), values_now(busy_week)) == (tables, before)
     assert body["kind"] == "production" or type(saved).objects.get() == saved
     assert found["matching"] > 0
     assert {one["figure"]: one["before"] for one in found["figures"]} == before
@@ -145,31 +147,31 @@ def test_a_preview_of_a_removal_says_what_it_then_does_and_removes_nothing(
     if body["kind"] != "production":
         saved.delete()
         assert drain(seconds=60)
-        assert values_now(week) == without
+        assert values_now(busy_week) == without
 
 
-def test_a_preview_of_a_replacement_is_without_the_old_rule_and_with_the_new_one(week: Cast) -> None:
+def test_a_preview_of_a_replacement_is_without_the_old_rule_and_with_the_new_one(busy_week: Cast) -> None:
     rule = DeploymentSource.objects.create(kind="workflow_runs", pattern="^deploy$")
     assert drain(seconds=60)
     body = {"kind": "deployment_source", "source": "workflow_runs", "pattern": "^tests$", "replaces": rule.pk}
-    found = send(week, body).json()
+    found = send(busy_week, body).json()
     assert found["matches"] == [{"name": "tests", "n": 1}]
     rule.pattern = "^tests$"
     rule.save()
     assert drain(seconds=60)
-    assert {one["figure"]: one["after"] for one in found["figures"]} == values_now(week)
+    assert {one["figure"]: one["after"] for one in found["figures"]} == values_now(busy_week)
 
 
-def test_a_rule_of_another_team_is_not_replaced_and_those_of_this_one_are_named(week: Cast) -> None:
+def test_a_rule_of_another_team_is_not_replaced_and_those_of_this_one_are_named(busy_week: Cast) -> None:
     theirs = HotfixRule.objects.create(pattern="^secret", account_id=UMBRELLA)
     ours = HotfixRule.objects.create(pattern="^urgent", account_id=person("acme"))
-    answer = send(week, {"kind": "hotfix", "replaces": theirs.pk})
+    answer = send(busy_week, {"kind": "hotfix", "replaces": theirs.pk})
     [words] = answer.json()["fields"]["replaces"]
     assert (answer.status_code, f"{ours.pk} (branch ^urgent)" in words, "secret" in words) == (400, True, False)
-    assert send(week, {"kind": "hotfix", "replaces": ours.pk}).status_code == 200
+    assert send(busy_week, {"kind": "hotfix", "replaces": ours.pk}).status_code == 200
 
 
-def test_a_preview_derives_nothing_of_other_repositories(week: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_derives_nothing_of_other_repositories(busy_week: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = set[int]()
     recalculate = previews.recalculate
 
@@ -178,16 +180,16 @@ def test_a_preview_derives_nothing_of_other_repositories(week: Cast, monkeypatch
         recalculate(found, **options)
 
     monkeypatch.setattr(previews, "recalculate", watched)
-    team = week.teams["beta"]  # tracks acme/api alone
-    client = week.client(week.operator)
+    team = busy_week.teams["beta"]  # tracks acme/api alone
+    client = busy_week.client(busy_week.operator)
     body = {"kind": "account", "login": "dependabot[bot]", "account_class": "human"}
     assert client.post(f"/api/v1/teams/{team.slug}/previews/", body, format="json").status_code == 200
     assert seen == {API}
 
 
-def test_a_rule_that_concerns_too_much_is_refused(week: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_that_concerns_too_much_is_refused(busy_week: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(previews, "MOST_CHANGES", 3)
-    answer = send(week, CASES[0][0])
+    answer = send(busy_week, CASES[0][0])
     assert (answer.status_code, answer.json()["code"]) == (409, "too_much_to_preview")
     assert "more than 3" in answer.json()["detail"]
     assert not DeploymentSource.objects.exists()
@@ -210,13 +212,13 @@ def test_a_rule_that_concerns_too_much_is_refused(week: Cast, monkeypatch: pytes
         ({"kind": "production", "replaces": 9}, "replaces"),
     ],
 )
-def test_a_rule_that_could_not_be_saved_is_refused(week: Cast, body: Body, field: str) -> None:
-    answer = send(week, body)
+def test_a_rule_that_could_not_be_saved_is_refused(busy_week: Cast, body: Body, field: str) -> None:
+    answer = send(busy_week, body)
     assert (answer.status_code, list(answer.json()["fields"])) == (400, [field])
 
 
-def test_only_admins_preview(week: Cast) -> None:
-    statuses = {by: send(week, CASES[1][0], by=by).status_code for by in ("viewer", "stranger", "operator")}
+def test_only_admins_preview(busy_week: Cast) -> None:
+    statuses = {by: send(busy_week, CASES[1][0], by=by).status_code for by in ("viewer", "stranger", "operator")}
     assert statuses == {"viewer": 403, "stranger": 404, "operator": 200}
 
 
@@ -225,16 +227,16 @@ def run(*arguments: str, capsys: Any) -> str:
     return str(capsys.readouterr().out)
 
 
-def test_the_command_shows_the_same(week: Cast, capsys: Any) -> None:
+def test_the_command_shows_the_same(busy_week: Cast, capsys: Any) -> None:
     asked = ("acme", "deployment_source", "--source", "workflow_runs", "--pattern", "^deploy$", "--window", WINDOW)
     shown = run(*asked, capsys=capsys)
     assert shown.startswith("1 match\n  deploy: 1\nwould change: ")
     assert any(line.startswith("Deployments ") and line.endswith("*") for line in shown.splitlines())
-    assert json.loads(run(*asked, "--json", capsys=capsys)) == send(week, CASES[0][0]).json()
+    assert json.loads(run(*asked, "--json", capsys=capsys)) == send(busy_week, CASES[0][0]).json()
     assert DerivedDeployment.objects.filter(source="workflow_runs").count() == 0
 
 
-def test_the_command_shows_what_a_removal_would_change(week: Cast, capsys: Any) -> None:
+def test_the_command_shows_what_a_removal_would_change(busy_week: Cast, capsys: Any) -> None:
     rule = DeploymentSource.objects.create(kind="workflow_runs", pattern="^deploy$")
     assert drain(seconds=60)
     shown = run("acme", "deployment_source", "--replaces", str(rule.pk), "--window", WINDOW, capsys=capsys)
@@ -256,7 +258,7 @@ def test_the_command_shows_what_a_removal_would_change(week: Cast, capsys: Any) 
     ],
 )
 def test_the_command_says_what_is_wrong(
-    week: Cast, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], returncode: int, words: str
+    busy_week: Cast, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], returncode: int, words: str
 ) -> None:
     monkeypatch.setattr(previews, "MOST_CHANGES", 0)
     with pytest.raises(CommandError, match=words) as raised:

@@ -12,12 +12,14 @@ from apps.metrics.models import HourlyFigures
 from tests.api.conftest import Cast
 from tests.dashboard.test_pages import read, signed_in
 from tests.metrics.steps import instant
+from tests.shared_rows import shared_rows
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/teams/acme/changes/?since=2026-03-07"
 
 
 @pytest.fixture
+@shared_rows
 def shown(week: Cast) -> Cast:
     """The figures of 7 March, of which one was shown otherwise."""
     window = Window.last(30, time_zone="UTC", now=instant("03-07 12:00"))

@@ -18,6 +18,7 @@ from tests.api.conftest import API, SECRETS, Cast
 from tests.dashboard.test_pages import read, signed_in
 from tests.dashboard.test_team import every_section
 from tests.github.translation import at
+from tests.shared_rows import shared_rows
 
 pytestmark = pytest.mark.django_db
 OF_DEPLOYMENTS = [key for key, figure in FIGURES.items() if "deployments" in figure.streams]
@@ -28,6 +29,7 @@ LONG_AGO = timezone.now() - timedelta(days=400)
 
 
 @pytest.fixture
+@shared_rows
 def installed(week: Cast) -> Cast:
     """The week of acme, whose one repository the App reaches."""
     Repository.objects.exclude(pk__in=(API, SECRETS)).update(deleted_at=timezone.now())

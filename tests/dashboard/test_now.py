@@ -9,11 +9,13 @@ from apps.users.models import CustomUser
 from tests.api.conftest import API, Cast, make_members
 from tests.dashboard.test_pages import read, signed_in
 from tests.metrics.steps import PullRequestSteps, profile, record_facts, record_steps
+from tests.shared_rows import shared_rows
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
+@shared_rows
 def waiting(cast: Cast) -> Cast:
     """Two reviews that were requested months ago, and one that nobody was asked for."""
     record_steps(

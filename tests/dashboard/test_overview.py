@@ -11,6 +11,7 @@ from apps.metrics.models import Goal
 from apps.teams.models import Team, TeamAccess
 from tests.api.conftest import Cast
 from tests.dashboard.test_pages import read, signed_in
+from tests.shared_rows import shared_rows
 
 pytestmark = pytest.mark.django_db
 WEEK = "from=2026-03-02&to=2026-03-09"
@@ -18,6 +19,7 @@ NAMES = re.compile(r'<th scope="row"><a href="[^"]*">([^<]*)</a>')
 
 
 @pytest.fixture
+@shared_rows
 def two_teams(week: Cast) -> Cast:
     """The viewer of acme sees umbrella too."""
     TeamAccess.objects.create(team=week.teams["umbrella"], user=week.viewer)

@@ -71,11 +71,10 @@ def compare(query: FigureQuery) -> int:
 
 @pytest.mark.parametrize("slug", ["acme", "alpha", "beta", "platform"])
 @pytest.mark.parametrize("bots", Bots)
-def test_fixture_a(teams: dict[str, Team], slug: str, bots: Bots) -> None:
-    record_steps(fixture_a.steps())
+def test_fixture_a(worked_example: dict[str, Team], slug: str, bots: Bots) -> None:
     window = Window(start=date(2026, 2, 25), end=date(2026, 3, 12), time_zone="UTC")
     for as_of in (instant("03-04 23:00"), instant("03-20 00:00")):
-        assert compare(FigureQuery(team=teams[slug], window=window, bots=bots, as_of=as_of)) > 500
+        assert compare(FigureQuery(team=worked_example[slug], window=window, bots=bots, as_of=as_of)) > 500
 
 
 def test_fixture_a_with_incidents(teams: dict[str, Team]) -> None:

@@ -95,9 +95,8 @@ def assert_counts_as_listed(explanation: Explanation, query: FigureQuery) -> Non
             assert scope not in {(each.repository_id, each.number) for each in list_entities(key, query)}, (key, reason)
 
 
-def test_it_equals_the_rows_of_the_worked_example(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
-    for explanation in every_explanation(teams["acme"]):
+def test_it_equals_the_rows_of_the_worked_example(worked_example: dict[str, Team]) -> None:
+    for explanation in every_explanation(worked_example["acme"]):
         assert_equals_rows(explanation)
         assert_nothing_is_missing(explanation)
 
@@ -110,9 +109,8 @@ def test_it_equals_the_rows_of_a_random_history(teams: dict[str, Team], seed: in
         assert_nothing_is_missing(explanation)
 
 
-def test_a_pull_request_counts_where_the_lists_have_it(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
-    for team in (teams["acme"], teams["alpha"]):
+def test_a_pull_request_counts_where_the_lists_have_it(worked_example: dict[str, Team]) -> None:
+    for team in (worked_example["acme"], worked_example["alpha"]):
         for explanation in every_explanation(team):
             assert_counts_as_listed(explanation, query_of_life(explanation, team))
 
@@ -122,8 +120,7 @@ def query_of_life(explanation: Explanation, team: Team) -> FigureQuery:
 
 
 @pytest.mark.parametrize("number", LEFT_OUT_OF_THE_FIRST_REVIEW)
-def test_reviews_that_do_not_count_say_why(teams: dict[str, Team], number: int) -> None:
-    record_steps(fixture_a.steps())
+def test_reviews_that_do_not_count_say_why(worked_example: dict[str, Team], number: int) -> None:
     explanation = explained(number)
     [boundary] = [each for each in explanation.boundaries if each.name == "first_review"]
     rejected = {
@@ -134,8 +131,7 @@ def test_reviews_that_do_not_count_say_why(teams: dict[str, Team], number: int) 
     assert rejected == LEFT_OUT_OF_THE_FIRST_REVIEW[number]
 
 
-def test_deployments_that_did_not_ship_it_say_why(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
+def test_deployments_that_did_not_ship_it_say_why(worked_example: dict[str, Team]) -> None:
     [production] = [each for each in explained(1).deployments if each.environment == "production"]
     assert production.at == instant("03-03 12:00")
     assert production.rejected == {"baseline": 1, "later": 3, "not_succeeded": 1}
@@ -161,10 +157,9 @@ def test_without_an_earlier_deployment_it_says_that_the_baseline_is_unknown(team
     assert reasons["cycle_time"] == ""
 
 
-def test_a_team_does_not_count_what_others_did_nor_bots(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
+def test_a_team_does_not_count_what_others_did_nor_bots(worked_example: dict[str, Team]) -> None:
     by_team = {
-        (slug, number): {each.figure.key: each.reason for each in explained(number, team=teams[slug]).figures}
+        (slug, number): {each.figure.key: each.reason for each in explained(number, team=worked_example[slug]).figures}
         for slug, number in (("alpha", 3), ("beta", 3), ("acme", 4))
     }
     assert by_team["alpha", 3]["prs_merged"] == "not_a_member"
@@ -173,8 +168,7 @@ def test_a_team_does_not_count_what_others_did_nor_bots(teams: dict[str, Team]) 
     assert by_team["beta", 3]["closed_unmerged"] == "not_applicable"
 
 
-def test_an_instant_names_what_reported_it(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
+def test_an_instant_names_what_reported_it(worked_example: dict[str, Team]) -> None:
     document = as_document(explained(1))
     sources = {each["boundary"]: each["sources"] for each in document["boundaries"]}
     assert {name for name, own in sources.items() if not own} == set()
@@ -185,8 +179,7 @@ def test_an_instant_names_what_reported_it(teams: dict[str, Team]) -> None:
     assert {each["entity"] for each in deployed["sources"]} == {"deployment", "deployment_status"}
 
 
-def test_evidence_of_ai_tools_is_part_of_it(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
+def test_evidence_of_ai_tools_is_part_of_it(worked_example: dict[str, Team]) -> None:
     evidence = as_document(explained(5))["evidence"]
     assert [(each["kind"], each["source"]) for each in evidence] == [("assisted", "trailer")]
     assert "claude" in run("acme/api#5").lower()
@@ -214,8 +207,7 @@ def run(*arguments: str) -> str:
     return out.getvalue()
 
 
-def test_the_command_prints_a_table_and_the_document(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
+def test_the_command_prints_a_table_and_the_document(worked_example: dict[str, Team]) -> None:
     table = run("acme/api#1", "--team", "alpha")
     for words in ("first review: 2026-03-02T16:00:00Z", "It is by a bot.", "lead time 27 h 00 m", "figures of alpha:"):
         assert words in table, table

@@ -184,61 +184,53 @@ def assert_comes_to(query: FigureQuery, expected: Mapping[str, Mapping[str, Any]
         assert {name: reading[name] for name in values} == values, key
 
 
-def test_humans_in_the_week(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
-    assert_comes_to(FigureQuery(team=teams["acme"], window=WEEK), HUMANS)
+def test_humans_in_the_week(worked_example: Teams) -> None:
+    assert_comes_to(FigureQuery(team=worked_example["acme"], window=WEEK), HUMANS)
 
 
-def test_bots_are_separable(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
-    assert_comes_to(FigureQuery(team=teams["acme"], window=WEEK, bots=Bots.INCLUDE), WITH_BOTS)
-    assert_comes_to(FigureQuery(team=teams["acme"], window=WEEK, bots=Bots.ONLY), BOTS_ONLY)
+def test_bots_are_separable(worked_example: Teams) -> None:
+    assert_comes_to(FigureQuery(team=worked_example["acme"], window=WEEK, bots=Bots.INCLUDE), WITH_BOTS)
+    assert_comes_to(FigureQuery(team=worked_example["acme"], window=WEEK, bots=Bots.ONLY), BOTS_ONLY)
 
 
-def test_no_figure_comes_to_a_naive_value(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
-    query = FigureQuery(team=teams["acme"], window=WEEK)
+def test_no_figure_comes_to_a_naive_value(worked_example: Teams) -> None:
+    query = FigureQuery(team=worked_example["acme"], window=WEEK)
     for key, wrong in WRONG_VALUES.items():
         reading = read_figure(key, query).as_dict()
         for name, value in wrong:
             assert reading[name] != pytest.approx(value, abs=1e-6), f"{key} {name}"
 
 
-def test_a_closing_counts_for_as_long_as_it_held(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
-    query = FigureQuery(team=teams["acme"], window=WEEK, as_of=WHILE_THREE_WAS_CLOSED)
+def test_a_closing_counts_for_as_long_as_it_held(worked_example: Teams) -> None:
+    query = FigureQuery(team=worked_example["acme"], window=WEEK, as_of=WHILE_THREE_WAS_CLOSED)
     assert read_figure("closed_unmerged", query).value == 1
     assert [entity.number for entity in list_entities("closed_unmerged", query)] == [3]
     assert read_figure("prs_merged", query).value == 2  # 3, 5 and 6 were not merged yet
     assert read_figure("deployment_frequency", query).denominator == 3  # nor had the other days begun
 
 
-def test_work_counts_for_the_team_of_its_day(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
+def test_work_counts_for_the_team_of_its_day(worked_example: Teams) -> None:
     for slug, numbers in MERGED_BY_TEAM.items():
-        query = FigureQuery(team=teams[slug], window=WEEK)
+        query = FigureQuery(team=worked_example[slug], window=WEEK)
         assert {entity.number for entity in list_entities("prs_merged", query)} == numbers, slug
         assert read_figure("prs_merged", query).value == len(numbers)
-    assert read_figure("prs_merged", FigureQuery(team=teams["acme"], window=WEEK)).value == 5
+    assert read_figure("prs_merged", FigureQuery(team=worked_example["acme"], window=WEEK)).value == 5
 
 
-def test_work_may_be_counted_for_those_who_are_in_the_team_now(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
+def test_work_may_be_counted_for_those_who_are_in_the_team_now(worked_example: Teams) -> None:
     found = {}
     for slug in MERGED_BY_TEAM:
-        query = FigureQuery(team=teams[slug], window=WEEK, attribution=Attribution.CURRENT)
+        query = FigureQuery(team=worked_example[slug], window=WEEK, attribution=Attribution.CURRENT)
         found[slug] = {entity.number for entity in list_entities("prs_merged", query)}
     assert found == {"alpha": {2, 5, 6}, "beta": {1, 3}, "platform": {2, 6}}
 
 
-def test_deployments_count_for_every_team_of_the_repository(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
-    for team in teams.values():
+def test_deployments_count_for_every_team_of_the_repository(worked_example: Teams) -> None:
+    for team in worked_example.values():
         assert read_figure("deployments", FigureQuery(team=team, window=WEEK)).value == 4
 
 
-def test_the_first_commit_comes_with_the_pushes_of_the_branch(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
+def test_the_first_commit_comes_with_the_pushes_of_the_branch(worked_example: Teams) -> None:
     rows = DerivedPullRequest.objects.all()
     assert dict(rows.values_list("number", "first_commit_at")) == FIRST_COMMITS
     assert dict(rows.values_list("number", "review_rounds")) == ROUNDS
@@ -247,9 +239,8 @@ def test_the_first_commit_comes_with_the_pushes_of_the_branch(teams: Teams) -> N
 
 
 @pytest.mark.parametrize("bots", list(Bots))
-def test_the_list_behind_a_figure_is_exactly_what_it_counts(teams: Teams, bots: Bots) -> None:
-    record_steps(fixture_a.steps())
-    for team in teams.values():
+def test_the_list_behind_a_figure_is_exactly_what_it_counts(worked_example: Teams, bots: Bots) -> None:
+    for team in worked_example.values():
         query = FigureQuery(team=team, window=WEEK, bots=bots)
         for key in HUMANS:
             listed = list_entities(key, query)
@@ -282,15 +273,14 @@ def test_after_every_step_the_rows_are_those_of_a_rebuild(teams: Teams) -> None:
     assert derived_tables()["deployments"]
 
 
-def test_a_deployment_that_arrives_late_counts(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
+def test_a_deployment_that_arrives_late_counts(worked_example: Teams) -> None:
     record_steps(deployed(108, statuses={"success": "03-04 08:00"}, sha="merge-4"))
-    query = FigureQuery(team=teams["acme"], window=WEEK)
+    query = FigureQuery(team=worked_example["acme"], window=WEEK)
     assert read_figure("deployments", query).value == 5
     assert read_figure("deployment_frequency", query).remarks == {"deployment_days": 4}
     assert read_figure("change_failure_rate", query).value == 1 / 5
     assert read_figure("lead_time", query).value == 27 * HOUR
-    everybody = FigureQuery(team=teams["acme"], window=WEEK, bots=Bots.INCLUDE)
+    everybody = FigureQuery(team=worked_example["acme"], window=WEEK, bots=Bots.INCLUDE)
     assert read_figure("lead_time", everybody).value == pytest.approx(17.0167 * HOUR, abs=1)
     fourth = DerivedShipment.objects.get(number=4)
     assert fourth.lead_seconds == pytest.approx(7.0333 * HOUR, abs=1)
@@ -310,9 +300,8 @@ def test_without_a_baseline_what_was_merged_before_the_first_deployment_has_no_l
     assert_equals_rebuild()
 
 
-def test_seen_before_the_deployment_it_has_no_lead_time_yet(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
-    query = FigureQuery(team=teams["acme"], window=WEEK, as_of=instant("03-05 18:59"))
+def test_seen_before_the_deployment_it_has_no_lead_time_yet(worked_example: Teams) -> None:
+    query = FigureQuery(team=worked_example["acme"], window=WEEK, as_of=instant("03-05 18:59"))
     reading = read_figure("lead_time", query, asked=Asked(has_exclusions=True))
     assert (reading.n, reading.excluded) == (4, {"bot": 1, "not_deployed": 1})
     assert read_figure("change_failure_rate", query).value == 0

@@ -11,8 +11,6 @@ from apps.metrics.figure_snapshots import EVERY_HOUR_FOR
 from apps.metrics.models import HourlyFigures
 from apps.teams.models import Team
 from apps.users.models import CustomUser
-from tests.metrics import fixture_a
-from tests.metrics.steps import record_steps
 
 pytestmark = pytest.mark.django_db
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -37,11 +35,10 @@ def test_the_figures_of_an_hour_are_kept_once_as_they_stood_last(acme: Team) -> 
 
 
 def test_the_result_has_the_totals_of_commits_and_pull_requests(
-    teams: dict[str, Team], monkeypatch: pytest.MonkeyPatch
+    worked_example: dict[str, Team], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record_steps(fixture_a.steps())
     monkeypatch.setattr(tasks, "FIGURES_DAYS", 3000)
-    document = tasks.calculate_metrics(teams["acme"].pk)
+    document = tasks.calculate_metrics(worked_example["acme"].pk)
     values = {figure["figure"]: figure["value"] for figure in document["figures"]}
     assert (document["total_commits"], document["total_prs"]) == (values["commits"], values["prs_opened"])
     assert document["total_prs"] > 0

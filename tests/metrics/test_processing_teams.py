@@ -15,8 +15,6 @@ from apps.metrics import tasks
 from apps.metrics.figures import FIGURES
 from apps.metrics.models import HourlyFigures
 from apps.teams.models import Team
-from tests.metrics import fixture_a
-from tests.metrics.steps import record_steps
 
 
 @pytest.fixture
@@ -64,9 +62,8 @@ def test_a_team_has_its_figures_computed_by_a_task_of_its_own(queue: None) -> No
 
 @pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
-def test_the_figures_of_a_team_can_be_waited_for(queue: None, teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
-    promise = tasks.calculate_metrics.delay(teams["acme"].pk)
+def test_the_figures_of_a_team_can_be_waited_for(queue: None, worked_example: dict[str, Team]) -> None:
+    promise = tasks.calculate_metrics.delay(worked_example["acme"].pk)
     address = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{connection.settings_dict['NAME']}"
     worker = subprocess.Popen(
         [sys.executable, "-m", "celery", "--app", "tformance", "worker", "--pool", "solo", "--queues", "figures"],
@@ -80,7 +77,10 @@ def test_the_figures_of_a_team_can_be_waited_for(queue: None, teams: dict[str, T
         worker.terminate()
         worker.wait(30)
     kept = TaskResult.objects.get(task_id=promise.id)
-    assert (kept.task_name, kept.task_args) == ("apps.metrics.tasks.calculate_metrics", f'"({teams["acme"].pk},)"')
-    assert HourlyFigures.objects.get(team=teams["acme"]).figures.keys() == FIGURES.keys()
+    assert (kept.task_name, kept.task_args) == (
+        "apps.metrics.tasks.calculate_metrics",
+        f'"({worked_example["acme"].pk},)"',
+    )
+    assert HourlyFigures.objects.get(team=worked_example["acme"]).figures.keys() == FIGURES.keys()
     assert found["team"] == "acme"
     assert [figure["figure"] for figure in found["figures"]] == list(FIGURES)

@@ -15,16 +15,10 @@ from apps.metrics.models import DerivedClosing, DerivedCommit, DerivedDeployment
 from apps.metrics.rebuild import mark_outdated
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team
-from tests.metrics import fixture_a
 from tests.metrics.comparing import derived_tables
 from tests.metrics.steps import API, WEB, PullRequestSteps, instant, record_facts, record_steps, repository
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def _fixture_a(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
 
 
 def check(*arguments: str) -> tuple[int, str]:
@@ -37,19 +31,19 @@ def check(*arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-@pytest.mark.usefixtures("_fixture_a")
+@pytest.mark.usefixtures("worked_example")
 def test_the_check_finds_nothing_where_nothing_is_wrong() -> None:
     assert check() == (0, "difference: 0 (the figures equal a full rebuild)\n")
 
 
-@pytest.mark.usefixtures("_fixture_a")
+@pytest.mark.usefixtures("worked_example")
 def test_the_check_processes_waiting_changes_first() -> None:
     record_facts(*PullRequestSteps(7, "ana").opened("03-06 10:00").steps[0])
     assert Change.objects.exists()
     assert check()[0] == 0
 
 
-@pytest.mark.usefixtures("_fixture_a")
+@pytest.mark.usefixtures("worked_example")
 def test_the_check_names_each_difference_and_a_rebuild_fixes_it() -> None:
     right = derived_tables()
     DerivedPullRequest.objects.filter(number=1).update(cycle_seconds=1)
@@ -79,7 +73,7 @@ def test_the_check_names_each_difference_and_a_rebuild_fixes_it() -> None:
     assert check()[0] == 0
 
 
-@pytest.mark.usefixtures("_fixture_a")
+@pytest.mark.usefixtures("worked_example")
 @pytest.mark.parametrize("chosen", [("--repository", "acme/web"), ("--repository", str(WEB)), ("--team", "web")])
 def test_only_the_named_repositories_are_checked(chosen: tuple[str, str]) -> None:
     web = PullRequestSteps(1, "ana", repository_id=WEB).opened("03-02 10:00")
@@ -98,7 +92,7 @@ def test_an_unknown_repository_or_team_is_refused() -> None:
         check("--team", "nobody")
 
 
-@pytest.mark.usefixtures("_fixture_a")
+@pytest.mark.usefixtures("worked_example")
 def test_rows_of_older_rules_are_derived_anew() -> None:
     right = derived_tables()
     for model in (DerivedPullRequest, DerivedCommit, DerivedDeployment):
@@ -121,9 +115,8 @@ def figures(*arguments: str) -> str:
 
 
 @pytest.fixture
-def account_team(teams: dict[str, Team]) -> Team:
-    record_steps(fixture_a.steps())
-    return teams["acme"]
+def account_team(worked_example: dict[str, Team]) -> Team:
+    return worked_example["acme"]
 
 
 def test_without_a_team_the_command_lists_the_teams(teams: dict[str, Team]) -> None:

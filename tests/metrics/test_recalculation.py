@@ -39,40 +39,37 @@ def value(key: str, team: Team, *, bots: Bots = Bots.EXCLUDE) -> float | None:
 
 
 @pytest.mark.django_db
-def test_an_account_rule_counts_a_bot_as_a_human(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
+def test_an_account_rule_counts_a_bot_as_a_human(worked_example: Teams) -> None:
     rule = AccountRule.objects.create(contributor_id=person("dependabot[bot]"), account_class="human")
     assert drain(seconds=60)
-    assert value("prs_merged", teams["acme"]) == 6
-    assert value("cycle_time", teams["acme"]) == 4.5 * 3600
-    assert value("commits", teams["acme"]) == 6
+    assert value("prs_merged", worked_example["acme"]) == 6
+    assert value("cycle_time", worked_example["acme"]) == 4.5 * 3600
+    assert value("commits", worked_example["acme"]) == 6
     assert_equals_rebuild()
     rule.delete()
     assert drain(seconds=60)
-    assert value("prs_merged", teams["acme"]) == 5
+    assert value("prs_merged", worked_example["acme"]) == 5
     assert_equals_rebuild()
 
 
 @pytest.mark.django_db
-def test_an_account_rule_on_a_reviewer_moves_the_first_review(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
+def test_an_account_rule_on_a_reviewer_moves_the_first_review(worked_example: Teams) -> None:
     AccountRule.objects.create(contributor_id=person("ben"), account_class="bot")
     assert drain(seconds=60)
     assert DerivedPullRequest.objects.get(number=5).first_review_at is None
-    assert value("reviews", teams["acme"]) == 2  # ana's of 3 and cy's of 6
+    assert value("reviews", worked_example["acme"]) == 2  # ana's of 3 and cy's of 6
     assert_equals_rebuild()
 
 
 @pytest.mark.django_db
-def test_a_member_who_is_added_counts_from_the_day_on(teams: Teams) -> None:
-    record_steps(fixture_a.steps())
+def test_a_member_who_is_added_counts_from_the_day_on(worked_example: Teams) -> None:
     member = TeamMember.objects.create(
-        team=teams["platform"], contributor_id=person("cy"), from_at=instant("03-05 11:00")
+        team=worked_example["platform"], contributor_id=person("cy"), from_at=instant("03-05 11:00")
     )
-    assert value("prs_merged", teams["platform"]) == 3
+    assert value("prs_merged", worked_example["platform"]) == 3
     member.from_at = instant("03-05 11:00:01")
     member.save()
-    assert value("prs_merged", teams["platform"]) == 2
+    assert value("prs_merged", worked_example["platform"]) == 2
 
 
 @pytest.mark.django_db

@@ -17,7 +17,6 @@ from apps.metrics.figure_snapshots import (
 from apps.metrics.figures import FIGURES, FigureQuery, Window
 from apps.metrics.models import HourlyFigures
 from apps.teams.models import Team
-from tests.metrics import fixture_a
 from tests.metrics.steps import deployed, instant, record_steps
 
 pytestmark = pytest.mark.django_db
@@ -35,19 +34,16 @@ def restated(kept: HourlyFigures) -> dict[str, Restatement]:
     return {one.figure.key: one for one in RestatedHour(kept, base).restatements}
 
 
-def test_what_is_still_so_is_not_restated(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
-    assert restated(keep(teams["acme"], instant("03-07 12:00"))) == {}
+def test_what_is_still_so_is_not_restated(worked_example: dict[str, Team]) -> None:
+    assert restated(keep(worked_example["acme"], instant("03-07 12:00"))) == {}
 
 
-def test_what_the_rest_of_the_day_brought_is_not_compared(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
-    assert restated(keep(teams["acme"], instant("03-05 12:30"))) == {}
+def test_what_the_rest_of_the_day_brought_is_not_compared(worked_example: dict[str, Team]) -> None:
+    assert restated(keep(worked_example["acme"], instant("03-05 12:30"))) == {}
 
 
-def test_a_late_deployment_restates_what_was_shown_and_is_named(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
-    kept = keep(teams["acme"], instant("03-07 12:00"))
+def test_a_late_deployment_restates_what_was_shown_and_is_named(worked_example: dict[str, Team]) -> None:
+    kept = keep(worked_example["acme"], instant("03-07 12:00"))
     mark = Provenance.objects.latest("pk").pk
     record_steps(LATE_DEPLOYMENT)
     late = set(Provenance.objects.filter(pk__gt=mark).values_list("source_key", flat=True))
@@ -61,18 +57,16 @@ def test_a_late_deployment_restates_what_was_shown_and_is_named(teams: dict[str,
     assert "cycle_time" not in found
 
 
-def test_what_happened_later_is_told_from_what_came_late(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
-    found = restated(keep(teams["acme"], instant("03-04 23:00")))
+def test_what_happened_later_is_told_from_what_came_late(worked_example: dict[str, Team]) -> None:
+    found = restated(keep(worked_example["acme"], instant("03-04 23:00")))
     reopened = found["closed_unmerged"]
     assert (reopened.then.value, reopened.now.value, reopened.as_of.value) == (1, 0, 1)
     assert {one.cause for one in found.values()} == {LATER_EVENTS}
 
 
-def test_changed_rules_and_definitions_are_named(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
-    kept = keep(teams["acme"], instant("03-07 12:00"))
-    base = FigureQuery(team=teams["acme"], window=Window.last(30, time_zone="UTC"))
+def test_changed_rules_and_definitions_are_named(worked_example: dict[str, Team]) -> None:
+    kept = keep(worked_example["acme"], instant("03-07 12:00"))
+    base = FigureQuery(team=worked_example["acme"], window=Window.last(30, time_zone="UTC"))
     assert RestatedHour(kept, base).are_rules_changed is False
     kept.rules_version = 1
     kept.figures["prs_merged"] = {"value": 9, "n": 9, "version": 0}
@@ -81,9 +75,8 @@ def test_changed_rules_and_definitions_are_named(teams: dict[str, Team]) -> None
     assert (merged.version_then, merged.figure.version, merged.now.value) == (0, 1, 5)
 
 
-def test_an_hour_without_its_window_is_compared_and_names_no_sources(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
-    kept = keep(teams["acme"], instant("03-07 12:00"))
+def test_an_hour_without_its_window_is_compared_and_names_no_sources(worked_example: dict[str, Team]) -> None:
+    kept = keep(worked_example["acme"], instant("03-07 12:00"))
     HourlyFigures.objects.update(start=None, time_zone="", last_source=None, rules_version=None)
     kept.refresh_from_db()
     record_steps(LATE_DEPLOYMENT)
@@ -91,9 +84,8 @@ def test_an_hour_without_its_window_is_compared_and_names_no_sources(teams: dict
     assert (deployments.now.value, deployments.sources, deployments.has_more_sources) == (6, [], False)
 
 
-def test_a_team_that_moved_compares_the_window_of_then(teams: dict[str, Team]) -> None:
-    record_steps(fixture_a.steps())
-    kept = keep(teams["acme"], instant("03-07 12:00"))
+def test_a_team_that_moved_compares_the_window_of_then(worked_example: dict[str, Team]) -> None:
+    kept = keep(worked_example["acme"], instant("03-07 12:00"))
     Team.objects.filter(pk=kept.team_id).update(time_zone="Pacific/Auckland")
     assert restated(kept) == {}
 
