@@ -232,7 +232,7 @@ def test_a_number_answers_where_it_came_from():
     assert set(rows) == {("pull_request", f"{REPOSITORY_ID}:7"), ("review", "501")}
 
 
-def in_another_connection(work, *, lock_timeout="2s"):
+def in_another_connection(work, *, lock_timeout="20s"):
     """Start the work in a thread of its own, which has a connection of its own."""
     failures = []
 
@@ -257,7 +257,7 @@ def test_two_transactions_recording_the_same_unchanged_repository_do_not_wait_fo
     with transaction.atomic():
         record_facts(repository(), profile(), core())
         thread, failures = in_another_connection(lambda: record_facts(repository(), profile(), core(number=8)))
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         assert not thread.is_alive()
     assert failures == []
     assert models.PullRequest.objects.count() == 2

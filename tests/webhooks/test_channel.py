@@ -116,7 +116,7 @@ def follow(smee: FakeSmee, receiver: Receiver) -> Iterator[Callable[[], Followin
 def deliver(smee: FakeSmee, body: bytes, *, guid: str = GUID) -> None:
     """Post to the channel as GitHub does."""
     headers = signed_headers(body, secret=WEBHOOK_SECRET, event="pull_request", guid=guid)
-    answer = requests.post(smee.channel, data=body, headers={**headers, "Content-Type": "application/json"}, timeout=5)
+    answer = requests.post(smee.channel, data=body, headers={**headers, "Content-Type": "application/json"}, timeout=60)
     assert answer.status_code == 200
 
 
@@ -165,7 +165,7 @@ def test_events_arrive_at_once_however_the_channel_sends_them(
     follow()
     for number in range(3):
         deliver(smee, b'{"number":%d}' % number)
-        eventually(lambda wanted=number + 1: len(receiver.got) == wanted, within_s=20)
+        eventually(lambda wanted=number + 1: len(receiver.got) == wanted)
     assert receiver.is_signed() == [True] * 3
 
 
@@ -295,7 +295,7 @@ def test_an_address_that_is_no_channel_ends_it(
 
 def test_a_page_is_no_channel(receiver: Receiver, smee: FakeSmee) -> None:
     forwarder = Forwarder(channel=smee.channel, receiver=receiver.url, say=lambda words: None)
-    forwarder._to_channel.get = lambda url, **options: requests.get(url, timeout=5)  # type: ignore[method-assign]
+    forwarder._to_channel.get = lambda url, **options: requests.get(url, timeout=60)  # type: ignore[method-assign]
     with pytest.raises(ChannelError, match="answers with a page"):
         list(forwarder.connection())
 

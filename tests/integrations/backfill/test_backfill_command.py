@@ -1,15 +1,15 @@
 """`manage.py backfill`: starts, forecasts, watches and looks after backfills, in words and with exit codes."""
 
 import json
-import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.utils import timezone
 from rich.console import Console
 
@@ -219,46 +219,39 @@ def test_the_list_shows_the_newest_backfill_of_each_stream(connected: FakeGitHub
 
 
 @pytest.fixture
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "LINE_EVERY_S", 0.05)
-    monkeypatch.setattr(console, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr(console, "UNTOUCHED_S", 0.1)
+def finish(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return how to have all backfills end while the command waits, without a worker."""
+
+    def when_it_waits(state: str = "done", **about: Any) -> None:
+        def sleep(_: float) -> None:
+            now = timezone.now()
+            Backfill.objects.update(state=state, finished_at=now, items=30, started_at=now, **about)
+
+        monkeypatch.setattr(console, "UNTOUCHED_S", 0)
+        monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+
+    return when_it_waits
 
 
-def finish(state: str = "done", **about: Any) -> None:
-    Backfill.objects.update(state=state, finished_at=timezone.now(), items=30, started_at=timezone.now(), **about)
-    connection.close()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_waiting_ends_when_all_is_done(connected: FakeGitHub, quickly: None) -> None:
-    timer = threading.Timer(0.4, finish)
-    timer.start()
+def test_waiting_ends_when_all_is_done(connected: FakeGitHub, finish: Callable[..., None]) -> None:
+    finish()
     output = run("acme/api", "--streams", "issues", "--wait").splitlines()
-    timer.join()
     assert output[1].endswith("1 waiting (1 of unknown size); 0 items; 0 points")
     assert console.NO_WORKER in output
     assert output[-1] == "Done: 30 items read, 0 points spent."
 
 
-@pytest.mark.django_db(transaction=True)
-def test_waiting_for_what_fails_says_what_failed(connected: FakeGitHub, quickly: None) -> None:
-    timer = threading.Timer(0.2, finish, ("failed",), {"reason": "forbidden", "error": "Resource not accessible"})
-    timer.start()
+def test_waiting_for_what_fails_says_what_failed(connected: FakeGitHub, finish: Callable[..., None]) -> None:
+    finish("failed", reason="forbidden", error="Resource not accessible")
     out = StringIO()
     with pytest.raises(CommandError, match="1 backfill did not finish; --retry continues failed ones"):
         call_command("backfill", "acme/api", "--streams", "issues", "--wait", stdout=out)
-    timer.join()
     assert "issues of acme/api: failed forbidden Resource not accessible" in out.getvalue()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_what_was_left_out_is_said(connected: FakeGitHub, quickly: None) -> None:
-    skipped = [{"what": "pull request 17", "why": "HTTP 502"}]
-    timer = threading.Timer(0.2, finish, ("done",), {"skipped": skipped})
-    timer.start()
+def test_what_was_left_out_is_said(connected: FakeGitHub, finish: Callable[..., None]) -> None:
+    finish(skipped=[{"what": "pull request 17", "why": "HTTP 502"}])
     output = run("acme/api", "--streams", "pull_requests", "--wait")
-    timer.join()
     assert "pull_requests of acme/api: pull request 17 was left out: HTTP 502" in output
 
 

@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from graphql import parse, validate
 
 from apps.activity.models import Repository
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill import requests
+from apps.integrations.backfill import item_counts, requests
 from apps.integrations.backfill.item_counts import MOST_AT_ONCE, TOO_LATE, Counting, Effort, Uncounted, totals_query
 from apps.integrations.backfill.start import Scope
 from apps.integrations.backfill.start_forecast import Cost, Window, cost_of, duration_of
@@ -200,14 +201,15 @@ def test_a_spent_limit_is_said_once_and_nothing_more_is_asked(fake: FakeGitHub, 
 
 
 def test_after_its_deadline_nothing_more_is_asked_and_the_rest_is_said_to_be_uncounted(
-    fake: FakeGitHub, worker: GitHubAccess
+    fake: FakeGitHub, worker: GitHubAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install()
     for number in range(1, 2 * MOST_AT_ONCE):
         fake.world.add(f"r{number}", installation_id=ACME, repository_id=number, size=Size(pull_requests=1))
         reach(f"acme/r{number}", number)
-    fake.spoil(Fault(faults.slow(0.6), faults.graphql, is_instead=False))
-    found = counting(worker, effort=Effort(deadline_s=time.monotonic() + 0.5))
+    passed = SimpleNamespace(monotonic=lambda: float(len(fake.calls("graphql"))), sleep=time.sleep)
+    monkeypatch.setattr(item_counts, "time", passed)
+    found = counting(worker, effort=Effort(deadline_s=1.0))
     assert len(found.items) == MOST_AT_ONCE
     assert [each.why for each in found.uncounted] == [TOO_LATE] * (MOST_AT_ONCE - 1)
     assert len(fake.calls("graphql")) == 1
