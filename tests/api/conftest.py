@@ -1,7 +1,7 @@
 """Two accounts that know nothing of each other, and people of every kind."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -50,12 +50,14 @@ class Cast:
     admin: CustomUser
     stranger: CustomUser
     operator: CustomUser
+    secrets: dict[CustomUser, str] = field(default_factory=dict)
 
     def client(self, user: CustomUser) -> APIClient:
         """The API as that user's program uses it."""
-        _, secret = ApiToken.objects.issue(user=user)
+        if user not in self.secrets:
+            _, self.secrets[user] = ApiToken.objects.issue(user=user)
         client = APIClient()
-        client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.secrets[user]}")
         return client
 
 

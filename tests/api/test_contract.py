@@ -134,7 +134,7 @@ TRIED = {"derandomize": True, "database": None, "deadline": None, "suppress_heal
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
-@settings(max_examples=3, **TRIED)
+@settings(max_examples=2, **TRIED)
 @given(data=st.data())
 def test_every_answer_is_as_described_and_without_another_teams_data(
     week: Cast, planted: dict[str, list[Any]], label: str, data: Any

@@ -196,8 +196,10 @@ def every_excluded(cast: Cast, team: str, bots: str) -> Iterator[tuple[str, dict
     yield from figures.items()
 
 
-@pytest.mark.parametrize("bots", ["exclude", "include", "only"])
-@pytest.mark.parametrize("team", ["acme", "alpha", "platform"])
+@pytest.mark.parametrize(
+    ("team", "bots"),
+    [("alpha", "exclude"), ("alpha", "include"), ("alpha", "only"), ("acme", "exclude"), ("platform", "include")],
+)
 def test_what_counts_and_what_is_left_out_is_all_there_is(week: Cast, team: str, bots: str) -> None:
     """All there is: of the account's team, which has no members, with the bots."""
     everything = every_figure(week, f"{WEEK}&bots=include&detail=true")

@@ -4,6 +4,8 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+import pytest
+
 from apps.activity import facts
 from apps.metrics.recalculation import drain
 from tests.activity.statements import filled
@@ -34,6 +36,8 @@ VERDICTS = ("approved", "approved", "changes_requested", "commented")
 CONCLUSIONS = ("success", "success", "success", "failure", "timed_out", "cancelled", "skipped", "neutral")
 QUEUES = ((), (), ("enqueued",), ("enqueued", "dequeued"), ("enqueued", "dequeued", "enqueued"))
 ENVIRONMENTS = ("production", "production", "Prod / eu", "staging")
+SHORT_AND_LONG = [(3, 10), *(pytest.param(seed, 30, marks=pytest.mark.proof) for seed in range(4, 9))]
+"""Seeds and sizes of histories: a short one, and long ones for `make proofs`."""
 
 
 def history(*, seed: int, size: int = 30) -> list[Step]:

@@ -17,7 +17,7 @@ from apps.teams.models import IncidentRule, Team
 from apps.webhooks.worker import drain as process
 from tests.calculator.facts import Facts
 from tests.calculator.figures import FIGURES, Asked, Calculator
-from tests.calculator.histories import history, record_history
+from tests.calculator.histories import SHORT_AND_LONG, history, record_history
 from tests.github.translation import Door
 from tests.metrics import fixture_a
 from tests.metrics.steps import instant, record_steps
@@ -97,9 +97,9 @@ def test_the_demo() -> None:
             assert compare(FigureQuery(team=team, window=window, bots=bots, as_of=instant("06-01 00:00"))) > 3000
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(one, marks=pytest.mark.proof) for one in range(2, 6))])
-def test_random_histories(teams: dict[str, Team], seed: int) -> None:
-    record_history(history(seed=seed))
+@pytest.mark.parametrize(("seed", "size"), SHORT_AND_LONG)
+def test_random_histories(teams: dict[str, Team], seed: int, size: int) -> None:
+    record_history(history(seed=seed, size=size))
     compared = 0
     for place, slug in enumerate(("acme", "alpha", "beta")):
         for bots in Bots:

@@ -15,7 +15,7 @@ from apps.metrics.figures import FIGURES, Bots, FigureQuery, Hours, list_entitie
 from apps.metrics.figures.entities import Listing
 from apps.metrics.models import DerivedDeployment, DerivedPullRequest, DerivedShipment
 from apps.teams.models import Team
-from tests.calculator.histories import history, record_history
+from tests.calculator.histories import SHORT_AND_LONG, history, record_history
 from tests.metrics import fixture_a
 from tests.metrics.steps import API, PullRequestSteps, instant, record_steps
 
@@ -101,9 +101,9 @@ def test_it_equals_the_rows_of_the_worked_example(worked_example: dict[str, Team
         assert_nothing_is_missing(explanation)
 
 
-@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(4, 8))])
-def test_it_equals_the_rows_of_a_random_history(teams: dict[str, Team], seed: int) -> None:
-    record_history(history(seed=seed))
+@pytest.mark.parametrize(("seed", "size"), SHORT_AND_LONG)
+def test_it_equals_the_rows_of_a_random_history(teams: dict[str, Team], seed: int, size: int) -> None:
+    record_history(history(seed=seed, size=size))
     for explanation in every_explanation(teams["alpha"]):
         assert_equals_rows(explanation)
         assert_nothing_is_missing(explanation)
