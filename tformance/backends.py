@@ -11,7 +11,7 @@ from tformance.log_format import redact_value
 
 
 class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
-    """Static files with a hash of their content in the name, so that browsers can cache them for ever.
+    """Static files with a hash of their content in the name, so that browsers can cache them forever.
 
     The plain name is used if `collectstatic` has not run.
     """

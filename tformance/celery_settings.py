@@ -30,7 +30,7 @@ ROUTES = (
 
 PATIENT = {
     "visibility_timeout": 300,  # above every time limit, or a task would run twice at once
-    "socket_timeout": 5,  # a half-open connection is noticed; without it a worker receives nothing for ever
+    "socket_timeout": 5,  # a half-open connection is noticed; without it a worker receives nothing forever
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
     "health_check_interval": 3,

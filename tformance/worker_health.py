@@ -1,12 +1,12 @@
 """Health of workers: a heartbeat file, reconnection after lost acknowledgements, and the end of stuck workers.
 
 Lost acknowledgements: when an acknowledgement meets a broken connection, Celery logs it and continues; but the message
-stays in the prefetch window for ever, because nobody acknowledges it again. Once the window is full of such messages
+stays in the prefetch window forever, because nobody acknowledges it again. Once the window is full of such messages
 the worker asks for no more, waits on a socket that nobody writes to, and so never learns that its connection is gone
 (compare celery#8030, #10302). `PrefetchCheck` reconnects such a worker.
 
 Stuck workers live, hold messages and do nothing, and some ignore SIGTERM. There are three known causes. The event loop
-stops: an error in it began a shutdown that waits for ever, or it sleeps long after the broker is back. The main process
+stops: an error in it began a shutdown that waits forever, or it sleeps long after the broker is back. The main process
 loses its place in the pipe from a child, as after a network partition: the results of its children are lost on the way.
 Or the broker delivers no messages, although some are waiting. `StuckWorkerCheck` ends the process of such a worker, and
 its supervisor starts it again. A fault is a state that stays the same over several checks, never how long something
@@ -246,7 +246,7 @@ def look(parent: Any) -> Look:
 
 def end(why: str) -> None:
     """End this process at once. Its work is due again when its leases expire."""
-    threading.Timer(LOGGING_MAY_TAKE_S, os._exit, (1,)).start()  # another thread may hold the lock of the log for ever
+    threading.Timer(LOGGING_MAY_TAKE_S, os._exit, (1,)).start()  # another thread may hold the lock of the log forever
     logger.critical("worker_ends", extra={"reason": why})
     os._exit(1)
 

@@ -1,7 +1,7 @@
 """Database connections: poolers that do not keep the state of a session, and the health of workers' connections.
 
 tformance needs two things that some poolers take away. The timeouts of a session (statement_timeout and the like),
-which are set as it begins: without them one slow statement holds a web thread for ever. And that a prepared statement
+which are set as it begins: without them one slow statement holds a web thread forever. And that a prepared statement
 stays with the connection that prepared it: otherwise a statement fails, or another connection's runs in its place.
 
 A worker keeps its connection from task to task (`db_reuse_max` in tformance/celery_settings.py): without that Celery

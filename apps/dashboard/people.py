@@ -85,6 +85,19 @@ def back_to(team: Team) -> HttpResponse:
 
 @require_POST
 @login_required
+def approve_team(request: HttpRequest, slug: str) -> HttpResponse:
+    """Approve a team that came with an installation, which its people then see; for operators."""
+    if not is_operator(request.user):
+        raise Http404("There is no such page.")
+    team = get_object_or_404(Team, slug=slug)
+    team.is_approved = True
+    team.save(update_fields=["is_approved"])
+    messages.success(request, f"{team} is approved: people with access to it see it now.")
+    return back_to(team)
+
+
+@require_POST
+@login_required
 def invite_person(request: HttpRequest, slug: str) -> HttpResponse:
     """Create an invitation, and show its link once or say that it was sent."""
     team = administered_team(request, slug)

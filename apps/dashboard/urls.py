@@ -45,6 +45,7 @@ urlpatterns = [
     path("people/", people.people, name="people"),
     path("people/users/", people.users, name="users"),
     path("people/users/change/", people.change_user, name="change-user"),
+    path("people/<slug:slug>/approve/", people.approve_team, name="approve-team"),
     path("people/<slug:slug>/invite/", people.invite_person, name="invite-person"),
     path("people/<slug:slug>/invitations/revoke/", people.revoke_invitation, name="revoke-invitation"),
     path("people/<slug:slug>/access/", people.change_access, name="change-access"),

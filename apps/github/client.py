@@ -53,7 +53,7 @@ LONGEST_CHAIN = 10
 SIGNED_FOR_S = 60
 """A signature is reused for this long, because reading the key can take longer than GitHub's answer."""
 MOST_LISTED = 200_000
-"""No list has more items; a `Link` beyond them would be followed for ever."""
+"""No list has more items; a `Link` beyond them would be followed forever."""
 USUAL_PER_PAGE = 30
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?')
 _LAST = re.compile(r'<[^<>]*[?&]page=(\d{1,9})\b[^<>]*>\s*;[^,<]*\brel="?last"?')
@@ -125,7 +125,7 @@ class _Bounding:
             stream=True,
         )
         if response.status_code == HTTPStatus.ACCEPTED and self.verb == "GET":  # type: ignore[attr-defined]
-            response.status_code = HTTPStatus.SERVICE_UNAVAILABLE  # PyGithub would sleep and ask again, for ever
+            response.status_code = HTTPStatus.SERVICE_UNAVAILABLE  # PyGithub would sleep and ask again, forever
         return _Bounded(response, deadline_s=time.monotonic() + timeouts.total_s)
 
 

@@ -156,6 +156,14 @@ def store(app: RegisteredApp, *, webhook_url: str) -> AppRegistration:
     return registered
 
 
+def settings_url(registered: AppRegistration | None, *, is_of_organization: bool) -> str:
+    """Return the page of the App's settings on GitHub; of an App that was not registered here, the list of Apps."""
+    if registered is None:
+        return f"{settings.GITHUB_URL}/settings/apps"
+    owner = f"/organizations/{quote(registered.owner, safe='')}" if is_of_organization else ""
+    return f"{settings.GITHUB_URL}{owner}/settings/apps/{quote(registered.slug, safe='')}/advanced"
+
+
 def webhook_url() -> str:
     """Return the address that GitHub posts to, if nothing stands between."""
     return f"{settings.PUBLIC_URL}{reverse('webhooks:github')}"

@@ -35,7 +35,7 @@ class JobKind:
 
     `run` works on a claimed job until `deadline_s` (of time.monotonic) at the most, and puts it off or ends it. `plan`
     opens the jobs that are to be done, however often it is asked; it learns whether beat has just started. An
-    installation has `places` at work at once. A job that `recurs` has one row for ever: ended for good, it would never
+    installation has `places` at work at once. A job that `recurs` has one row forever: ended for good, it would never
     be done again.
 
     `words` says why a job waits where the general words do not fit. `repository` and `part` are lookups

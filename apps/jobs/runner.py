@@ -68,7 +68,7 @@ def attempt(job: Job, work: Callable[[], None]) -> None:
 def _give_back(job: Job, error: Error) -> None:
     """Put the job off: for a moment if the database was away, else for longer each time, which spends an attempt.
 
-    A slow statement counts as the job's own: otherwise one team's data could keep all others waiting for ever.
+    A slow statement counts as the job's own: otherwise one team's data could keep all others waiting forever.
     """
     if db.is_database_unavailable(error, but_for={db.QUERY_CANCELED}):
         job.claim.put_off(after=DATABASE_AWAY, reason="database")

@@ -21,7 +21,7 @@ DISPATCH_TASK = "apps.jobs.tasks.dispatch"
 EXPIRES_S = 10
 """By then the dispatcher has sent the next message."""
 MOST_AT_ONCE = 8
-# One attempt, bounded: a broker that accepts and never answers would block for ever (celery#4296).
+# One attempt, bounded: a broker that accepts and never answers would block forever (celery#4296).
 BOUNDED = {"max_retries": 0, "socket_timeout": 1.0, "socket_connect_timeout": 0.5, "retry_on_timeout": False}
 BROKER_ERRORS = (BrokerError, KombuError, RedisError, OSError)
 WAKEUPS = Counter("tformance_wakeups", "Wake-ups of workers by outcome", ["outcome"])

@@ -332,7 +332,7 @@ def team_step(approved: Sequence[bool]) -> Step:
         return waiting("teams", "The first one comes with the installation.")
     if pending := approved.count(False):
         found = f"{pending} of {len(approved)} wait for your approval."
-        return problem("teams", found, "Approve them in the admin.")
+        return problem("teams", found, "Approve them on the page People.")
     return done("teams", f"{len(approved)} team{'' if len(approved) == 1 else 's'}.")
 
 

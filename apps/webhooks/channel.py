@@ -90,7 +90,7 @@ class Forwarder:
     _to_receiver: requests.Session = field(default_factory=direct_session)
 
     def follow(self) -> None:
-        """Forward for ever; ChannelError if there is no such channel."""
+        """Forward forever; ChannelError if there is no such channel."""
         pause_s = FIRST_PAUSE_S
         while True:
             try:

@@ -171,7 +171,7 @@ RETURNING id, is_slow AND state <> 'running'
 NOTIFY_AGAIN_AFTER_S = 5
 MOST_NOTIFIED = 1000
 
-# An attempt counts before the work, so that a body that kills its worker is not read for ever.
+# An attempt counts before the work, so that a body that kills its worker is not read forever.
 _CLAIM_OTHER_BODY = """
 UPDATE webhooks_otherbody SET attempts = attempts + 1, not_before = statement_timestamp() + interval '2 minutes'
 WHERE id = (

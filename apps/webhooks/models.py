@@ -128,7 +128,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 
 class Delivery(models.Model):
-    """A delivery of GitHub, without its body and stored for ever; a redelivery repeats its key."""
+    """A delivery of GitHub, without its body and stored forever; a redelivery repeats its key."""
 
     class State(models.TextChoices):
         RECEIVED = "received"  # waits for a worker

@@ -103,7 +103,7 @@ def process(batch: Sequence[Claimed]) -> None:
 def _isolate(batch: Sequence[Claimed], error: Error) -> bool:
     """Have each delivery claimed alone next if a new connection works: one of them may have caused the error.
 
-    One that was alone spends an attempt, or it would come back for ever. False if the database is really away.
+    One that was alone spends an attempt, or it would come back forever. False if the database is really away.
     """
     code = sqlstate_of(error)
     logger.warning("environment_failed", extra={"deliveries": [claimed.id for claimed in batch], "sqlstate": code})

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.activity.models import Provenance, PullRequest
 from apps.dashboard.operations import inbox
+from apps.github.models import AppRegistration
 from apps.webhooks.models import Delivery, DeliveryBody
 from tests.api.conftest import API, Cast, make_delivery
 from tests.dashboard.test_pages import read, signed_in
@@ -194,6 +195,16 @@ def test_one_delivery_shows_what_arrived_and_what_became_of_it(cast: Cast) -> No
     ):
         assert shown in page, shown
     assert "<script>alert" not in page
+
+
+def test_a_delivery_leads_to_the_log_of_its_app_also_that_of_an_organisation(cast: Cast) -> None:
+    address, operator = f"{PAGE}{failed(1).pk}/", signed_in(cast.operator)
+    app = {"app_id": 1, "slug": "team-figures", "name": "Figures", "html_url": "", "client_id": "", "owner": "ACME"}
+    registered = AppRegistration.objects.create(encrypted_client_secret=b"", **app)
+    assert "/organizations/ACME/settings/apps/team-figures/advanced" in read(operator, address)
+    registered.owner = "ana"
+    registered.save()
+    assert 'github.com/settings/apps/team-figures/advanced"' in read(operator, address)
 
 
 def test_a_delivery_lists_what_it_recorded(cast: Cast) -> None:

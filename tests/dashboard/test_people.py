@@ -161,6 +161,16 @@ def test_a_team_is_kept_in_step_with_github_where_its_box_is_ticked(cast: Cast) 
     assert Team.objects.get(slug="core").is_kept_in_step
 
 
+def test_an_operator_approves_a_team_that_came_with_an_installation(cast: Cast) -> None:
+    Team.objects.filter(slug="acme").update(is_approved=False)
+    assert "waits for approval" in read(signed_in(cast.operator), "/people/?team=acme")
+    for user in (cast.admin, cast.viewer):
+        assert signed_in(user).post("/people/acme/approve/").status_code == 404
+    answer = signed_in(cast.operator).post("/people/acme/approve/", follow=True)
+    assert "acme is approved" in answer.content.decode()
+    assert "Who has access to acme" in read(signed_in(cast.admin), "/people/?team=acme")
+
+
 def test_few_queries_however_many_people(cast: Cast) -> None:
     users = CustomUser.objects.bulk_create(CustomUser(username=f"user{number}", password="!") for number in range(120))
     TeamAccess.objects.bulk_create(TeamAccess(team=cast.teams["acme"], user=user) for user in users)

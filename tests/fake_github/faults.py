@@ -62,7 +62,7 @@ Change = Callable[[Asked, Answered], Answered | None]
 
 @dataclass(slots=True)
 class Fault:
-    """Spoils the answers to matching requests; `times` of None is for ever. An answer of None drops the connection."""
+    """Spoils the answers to matching requests; `times` of None is forever. An answer of None drops the connection."""
 
     change: Change
     matches: Matches

@@ -238,10 +238,10 @@ LONG_AGO, LATELY, SOON = NOW - timedelta(days=31), NOW - timedelta(days=29), NOW
 
 def test_tokens_are_deleted_a_month_after_they_expire() -> None:
     user = CustomUser.objects.create_user("ana")
-    for label, expires_at in (("gone", LONG_AGO), ("lately", LATELY), ("valid", SOON), ("for ever", None)):
+    for label, expires_at in (("gone", LONG_AGO), ("lately", LATELY), ("valid", SOON), ("forever", None)):
         ApiToken.objects.issue(user=user, label=label, expires_at=expires_at)
     assert delete_expired()["api_tokens"] == 1
-    assert set(ApiToken.objects.values_list("label", flat=True)) == {"lately", "valid", "for ever"}
+    assert set(ApiToken.objects.values_list("label", flat=True)) == {"lately", "valid", "forever"}
 
 
 def test_webhook_secrets_are_deleted_a_month_after_they_expire() -> None:

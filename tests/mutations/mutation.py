@@ -48,7 +48,7 @@ class Mutation:
     changes: tuple[Change, ...]
     test: str
     hangs: bool = False
-    """Without the safety the test waits for ever: its timeout is how it fails."""
+    """Without the safety the test waits forever: its timeout is how it fails."""
 
     def changed_files(self, tree: Path) -> dict[str, str]:
         """Return the files of the tree that the changes touch, by path, with their new text."""
@@ -75,7 +75,7 @@ def read(file: Path) -> Iterator[Mutation]:
     """Yield the mutations of a file, between which stand blank lines.
 
     First comes the safety. Each change has its target after "in", the fragment after "-", and after "+" what is put in
-    its place, if anything. Last comes the test, after "fails", or after "hangs" where it then waits for ever.
+    its place, if anything. Last comes the test, after "fails", or after "hangs" where it then waits forever.
     """
     for block in file.read_text().rstrip().split("\n\n"):
         *lines, ending = block.splitlines()

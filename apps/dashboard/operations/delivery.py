@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -14,9 +13,11 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.activity.models import Installation, PullRequest, Repository
+from apps.activity.models import Contributor, Installation, PullRequest, Repository
 from apps.common.db import is_id
 from apps.dashboard.operations.access import for_operators
+from apps.github.credentials import registration_in_use
+from apps.github.registration import settings_url
 from apps.webhooks import replay
 from apps.webhooks.inspection import Reported, readable_body, reported_in
 from apps.webhooks.models import Delivery, DeliveryBody
@@ -61,9 +62,18 @@ def delivery(request: HttpRequest, pk: int) -> HttpResponse:
         "reported_more": max(0, len(reported) - MOST_SHOWN),
         "is_readable": is_readable,
         "may_replay": body is not None and row.state != Delivery.State.RUNNING,
-        "github_url": f"{settings.GITHUB_URL}/settings/apps",
+        **log_at_github(),
     }
     return render(request, "dashboard/operations/delivery.html", context)
+
+
+def log_at_github() -> dict[str, Any]:
+    """Return where GitHub lists the deliveries of the App, and whether that page is the App's own."""
+    registered = registration_in_use()
+    organizations = Contributor.objects.filter(kind=Contributor.Kind.ORGANIZATION)
+    is_of_one = registered is not None and organizations.filter(login__iexact=registered.owner).exists()
+    url = settings_url(registered, is_of_organization=is_of_one)
+    return {"github_url": url, "is_known_app": registered is not None}
 
 
 @require_safe

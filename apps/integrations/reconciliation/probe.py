@@ -1,6 +1,6 @@
 """The probes of an installation's repositories, batch by batch, and the reading of open pull requests that differ.
 
-Not every change of a pull request moves it in GitHub's list, and one whose webhook was lost looks open for ever. No
+Not every change of a pull request moves it in GitHub's list, and one whose webhook was lost looks open forever. No
 worker waits in here.
 """
 
@@ -127,7 +127,7 @@ class ProbeRun:
     def _few_enough(self, batch: list[Claimed]) -> list[Claimed]:
         """Return the part of the batch to probe now: after repeated failures it is smaller, as one may cause them.
 
-        Those that failed most often come first, so that the others do not wait for them for ever. One that crashes its
+        Those that failed most often come first, so that the others do not wait for them forever. One that crashes its
         workers even alone is given up.
         """
         suspects = sorted(batch, key=lambda one: (-one.attempts, one.id != self.row.pk))

@@ -19,7 +19,7 @@ class GoalWeekSerializer(PointSerializer):
     """The figure in a week, and whether the goal was met."""
 
     is_met = serializers.BooleanField(
-        allow_null=True, help_text="Null without a value, or if not everything of the week is stored."
+        allow_null=True, help_text="Null if the week has no value, or if some of its data is missing."
     )
 
 
@@ -71,7 +71,7 @@ class GoalSerializer(OnlyKnownFields, serializers.ModelSerializer[Goal]):
 
     @extend_schema_field(serializers.BooleanField(allow_null=True))
     def get_is_met(self, goal: Goal) -> bool | None:
-        """The answer to whether it was met in that week; null if that is not known."""
+        """Whether that week met the goal; null if that is not known."""
         return self.progress_of(goal).is_met
 
     @extend_schema_field(GoalWeekSerializer(many=True))
