@@ -18,6 +18,7 @@ from apps.teams.api.views import EDITED_BY_LEADS, OfTeam
 class GoalWeekSerializer(PointSerializer):
     """The figure in a week, and whether the goal was met."""
 
+    is_suppressed = None  # type: ignore[assignment]  # a goal is of a whole team, of which everything is shown
     is_met = serializers.BooleanField(
         allow_null=True, help_text="Null if the week has no value, or if some of its data is missing."
     )
