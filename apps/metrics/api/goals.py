@@ -72,7 +72,7 @@ class GoalSerializer(OnlyKnownFields, serializers.ModelSerializer[Goal]):
 
     @extend_schema_field(serializers.BooleanField(allow_null=True))
     def get_is_met(self, goal: Goal) -> bool | None:
-        """Whether that week met the goal; null if that is not known."""
+        """The goal was met in that week; null if that is not known."""
         return self.progress_of(goal).is_met
 
     @extend_schema_field(GoalWeekSerializer(many=True))

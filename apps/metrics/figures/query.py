@@ -415,8 +415,7 @@ def _sources_statement(*, has_patterns: bool) -> str:
     return compiled(team.values(**source_conditions(query)))
 
 
-SOURCES = ("deployment_source", "deployment", "production", "incident_rule", "incident")
-"""The names of `source_conditions`."""
+SOURCES = ("deployment_source", "deployment", "production", "incident_rule", "incident")  # of source_conditions
 
 
 def source_conditions(query: FigureQuery) -> dict[str, Exists]:
