@@ -119,10 +119,6 @@ class FigureQuery:
         """Return the query in which pull requests of agents count."""
         return self._changed(agents=Bots.INCLUDE)
 
-    def of_everybody(self) -> "FigureQuery":
-        """Return the query without its author and its evidence."""
-        return self._changed(author=None, ai=None)
-
     def until(self, window: Window, at: datetime) -> "FigureQuery":
         """Return the query of another window, which ends at the instant."""
         return self._changed(window=window, cut_at=at)

@@ -39,7 +39,8 @@ def whole_of(query: FigureQuery) -> FigureQuery | None:
     """Return the query of everybody, if this one is of a person or of evidence; nobody's own work is kept from them."""
     if query.is_of_oneself or (query.author is None and query.ai is None):
         return None
-    return query.of_everybody()
+    of_everybody = replace(query, author=None, ai=None, origin=query)
+    return of_everybody.knowing(repositories=query.repositories, memberships=query.memberships)
 
 
 def is_small(n: int, *, whole: int, least: int) -> bool:
