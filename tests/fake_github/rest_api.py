@@ -191,6 +191,13 @@ def _jobs(truth: RepositoryTruth, asked: Asked, match: Any) -> Listed:
     return _listed([job for job in jobs if is_all or job["run_attempt"] == last], key="jobs")
 
 
+def _attempt(truth: RepositoryTruth, asked: Asked, match: Any) -> Json:
+    """One attempt of a run, without its pull requests if that is asked for."""
+    if (found := truth.attempts.get((int(match[1]), int(match[2])))) is None:
+        raise Refusal(404, "Not Found")
+    return {**found, "pull_requests": []} if asked.query.get("exclude_pull_requests") == "true" else found
+
+
 def _issue(truth: RepositoryTruth, asked: Asked, match: Any) -> Json:
     if int(match[1]) not in truth.issues:
         raise Refusal(404, "Not Found")
@@ -219,6 +226,7 @@ ROUTES: list[tuple[str, Route]] = [
     (r"/deployments/(\d+)/statuses", _statuses),
     ("/actions/runs", _runs),
     (r"/actions/runs/(\d+)/jobs", _jobs),
+    (r"/actions/runs/(\d+)/attempts/(\d+)", _attempt),
     ("/issues/comments", lambda truth, asked, match: _listed(rest_texts.issue_comments(truth, asked))),
     ("/pulls/comments", lambda truth, asked, match: _listed(rest_texts.review_comments(truth, asked))),
     (r"/issues/comments/(\d+)", rest_texts.issue_comment),

@@ -85,6 +85,7 @@ class RepositoryTruth:
     releases: dict[int, Json] = field(default_factory=dict)
     deployments: dict[int, DeploymentTruth] = field(default_factory=dict)
     runs: dict[int, Json] = field(default_factory=dict)
+    attempts: dict[tuple[int, int], Json] = field(default_factory=dict)
     jobs: dict[int, dict[int, Json]] = field(default_factory=dict)
     """Of each run, those that deployed, by id."""
     commits: list[Json] = field(default_factory=list)
@@ -217,7 +218,8 @@ class Folding:
             self.truth.jobs.setdefault(run["id"], {})[job["id"]] = rest_job(job, run=run)
 
     def _workflow_run(self, payload: Json, sent: Sent) -> None:
-        self.truth.runs[payload["workflow_run"]["id"]] = payload["workflow_run"]
+        run = payload["workflow_run"]
+        self.truth.runs[run["id"]] = self.truth.attempts[run["id"], run["run_attempt"]] = run
 
     def _release(self, payload: Json, sent: Sent) -> None:
         if payload["action"] == "deleted":

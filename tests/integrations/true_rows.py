@@ -255,8 +255,9 @@ def _statuses(truth: RepositoryTruth) -> Iterator[Row]:
 
 
 def _runs(truth: RepositoryTruth) -> Iterator[Row]:
-    """Of each run its last attempt."""
-    for run in truth.runs.values():
+    """Of each run all of its attempts."""
+    last = {(run["id"], run["run_attempt"]): run for run in truth.runs.values()}
+    for run in (truth.attempts | last).values():
         same = ("workflow_id", "name", "event", "status", "conclusion", "head_branch", "head_sha")
         yield {
             **{name: run[name] for name in same},

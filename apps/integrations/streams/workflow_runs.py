@@ -1,23 +1,25 @@
 """Workflow runs, newest first: REST alone has them, and lists a thousand of any search.
 
-They are read in windows of creation with fixed ends: what is created meanwhile moves no page. A run shows its
-last attempt only. `since` is about creation here, as GitHub has no order by update: what is run again later is found by
-its webhook or by reconciliation.
+They are read in windows of creation with fixed ends: what is created meanwhile moves no page. The list shows the last
+attempt of a run only; the earlier ones that are not stored follow, each by a request of its own. `since` is about
+creation here, as GitHub has no order by update: what is run again later is found by its webhook or by reconciliation.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apps.activity.facts import Fact
 from apps.activity.models import WorkflowRun
+from apps.common import db
 from apps.github.objects.deployments import workflow_run_facts
-from apps.github.payload import PayloadReader, parse_time, write_time
+from apps.github.payload import BIGGEST_ID, PayloadReader, parse_time, write_time
 from apps.github.probes import ProbedStream, StreamProbe
-from apps.github.responses import CORE, Answer, ResponseKind
+from apps.github.responses import CORE, REFUSALS, Answer, ResponseKind
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, Skipped, ensure_same_repository
+from apps.integrations.streams.paging import item_reader
 from apps.integrations.streams.stream import Listing, ReadCost, Stream
 from apps.webhooks.parsing import UnusablePayloadError
 
@@ -28,6 +30,30 @@ AIM = 800
 FEW = 10
 """Too few runs to see how evenly they are spread."""
 SECOND = timedelta(seconds=1)
+ATTEMPTS_AT_ONCE = 10
+MOST_EARLIER = 5
+"""Of one run, the latest of them: which of many failed says little more."""
+Attempt = tuple[int, int]
+"""A run by its id, and which attempt of it."""
+FIRST: Attempt = (BIGGEST_ID, 0)
+"""Before which all attempts are, in the order of reading."""
+
+MISSING = """
+    SELECT run_id, number
+    FROM (
+        SELECT run_id, max(attempt) AS last FROM activity_workflowrun
+        WHERE repository_id = %(repository_id)s AND attempt > 1 AND run_id <= %(run_id)s
+          AND created_at >= coalesce(%(since)s, '-infinity'::timestamptz)
+          AND created_at <= coalesce(%(until)s, 'infinity'::timestamptz)
+        GROUP BY run_id
+    ) AS again CROSS JOIN LATERAL generate_series(greatest(1, last - %(most)s), last - 1) AS number
+    WHERE (run_id, number) < (%(run_id)s, %(number)s) AND NOT EXISTS (
+        SELECT FROM activity_workflowrun AS kept
+        WHERE (kept.repository_id, kept.run_id, kept.attempt) = (%(repository_id)s, again.run_id, number)
+          AND kept.concluded_at IS NOT NULL
+    )
+    ORDER BY run_id DESC, number DESC LIMIT %(limit)s
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +93,12 @@ class RunCursor:
     seen: int = 0
     total: int | None = None
     """How many runs there are in all windows together, once GitHub said."""
+    attempt: Attempt | None = None
+    """The earlier attempt that was asked for last, once all windows are read."""
 
     def as_text(self) -> str:
         windows = [[write_time(window.start), write_time(window.end)] for window in self.windows]
-        return json.dumps({"windows": windows, "seen": self.seen, "total": self.total})
+        return json.dumps({"windows": windows, "seen": self.seen, "total": self.total, "attempt": self.attempt})
 
     @classmethod
     def from_text(cls, cursor: str) -> "RunCursor":
@@ -79,7 +107,8 @@ class RunCursor:
             RunWindow(start=datetime.fromisoformat(start), end=datetime.fromisoformat(end))
             for start, end in read["windows"]
         )
-        return cls(windows=windows, seen=read["seen"], total=read["total"])
+        attempt = read.get("attempt")  # a cursor of an earlier version has none
+        return cls(windows=windows, seen=read["seen"], total=read["total"], attempt=attempt and tuple(attempt))
 
     def page(self, size: int) -> int:
         """Return the page to ask for; its first runs were seen already where the size was changed."""
@@ -128,7 +157,7 @@ def read(request: PageRequest, reader: Reader) -> Page:
     """Return a page of the latest window; a window of too many is cut instead, which brings no runs yet."""
     cursor = cursor_of(request)
     if not cursor.windows:
-        return _page(cursor)
+        return _read_attempts(request, reader, cursor, limit=ATTEMPTS_AT_ONCE, passed_over=REFUSALS)
     try:
         listed = _ask(request, reader, cursor, size=request.page_size)
     except RequestFailedError as unanswered:
@@ -137,8 +166,10 @@ def read(request: PageRequest, reader: Reader) -> Page:
 
 
 def skip_item(request: PageRequest, reader: Reader) -> Page:
-    """Return the one run at the cursor, which is named where it does not come."""
+    """Return the one run at the cursor, or an earlier attempt, which is named where it does not come."""
     cursor = cursor_of(request)
+    if not cursor.windows:
+        return _read_attempts(request, reader, cursor, limit=1, passed_over=REFUSALS | TOO_MUCH)
     try:
         listed = _ask(request, reader, cursor, size=1)
     except RequestFailedError as unanswered:
@@ -188,8 +219,7 @@ def _go_on(listed: RunPage, request: PageRequest, cursor: RunCursor, *, size: in
 def _page(
     cursor: RunCursor, *, facts: tuple[Fact, ...] = (), items: int = 0, skipped: tuple[Skipped, ...] = ()
 ) -> Page:
-    then = cursor.as_text() if cursor.windows else None
-    return Page(facts=facts, cursor=then, items=items, total=cursor.total, skipped=skipped)
+    return Page(facts=facts, cursor=cursor.as_text(), items=items, total=cursor.total, skipped=skipped)
 
 
 def _reading(run: Mapping[str, Any], answer: Answer) -> PayloadReader:
@@ -233,6 +263,55 @@ def _is_there(request: PageRequest, reader: Reader) -> bool:
             return False
         raise
     return bool(answer.data.get("id") == request.repository_id)
+
+
+def _read_attempts(
+    request: PageRequest, reader: Reader, cursor: RunCursor, *, limit: int, passed_over: Collection[ResponseKind]
+) -> Page:
+    """Return a page of the next missing attempts, those of the newest runs first; the last where none is missing."""
+    before = cursor.attempt or FIRST
+    facts, skipped, missing = list[Fact](), list[Skipped](), _attempts_missing(request, before=before, limit=limit)
+    for attempt in missing:
+        try:
+            facts += _facts_of(attempt, request, reader)
+        except UnusablePayloadError as error:
+            skipped.append(_skipped(attempt, str(error)))
+        except RequestFailedError as unanswered:
+            answer = unanswered.answer
+            if answer.kind not in passed_over:
+                raise
+            skipped.append(_skipped(attempt, answer.message))
+            if answer.kind is ResponseKind.FORBIDDEN:  # and so are all others
+                missing = []
+                break
+    then = replace(cursor, attempt=missing[-1]).as_text() if len(missing) == limit else None
+    return Page(facts=tuple(facts), cursor=then, items=0, total=cursor.total, skipped=tuple(skipped))
+
+
+def _attempts_missing(request: PageRequest, *, before: Attempt, limit: int) -> list[Attempt]:
+    asked: dict[str, int | datetime | None] = {
+        "repository_id": request.repository_id,
+        "since": request.since and whole_seconds(request.since),
+        "until": request.until,
+        "run_id": before[0],
+        "number": before[1],
+        "most": MOST_EARLIER,
+        "limit": limit,
+    }
+    return db.run(MISSING, asked)
+
+
+def _facts_of(attempt: Attempt, request: PageRequest, reader: Reader) -> list[Fact]:
+    run_id, number = attempt
+    path = f"{request.address}/actions/runs/{run_id}/attempts/{number}"
+    answer = reader.get(path, {"exclude_pull_requests": "true"})
+    run = item_reader(answer.data, path="workflow_run", answer=answer)
+    ensure_same_repository(answer, repository_id=run.child("repository").id(), request=request)
+    return list(workflow_run_facts(run, repository_id=request.repository_id))
+
+
+def _skipped(attempt: Attempt, why: str) -> Skipped:
+    return Skipped(what=f"attempt {attempt[1]} of workflow run {attempt[0]}", why=why)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

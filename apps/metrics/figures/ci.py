@@ -82,8 +82,8 @@ DEFINED = (
             BY_ACTOR,
             LAST_ATTEMPT,
             SUCCEEDED_OR_FAILED,
-            "A success after earlier attempts that are not stored is left out as `attempts_unknown`: loaded history "
-            "shows the last attempt only.",
+            "A success after earlier attempts that are not stored is left out as `attempts_unknown`: of loaded "
+            "history, only the last six attempts of a run are read.",
             NO_VALUE,
         ),
         population=populations.ci_flaky,
