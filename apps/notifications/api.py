@@ -20,6 +20,8 @@ from apps.users.models import CustomUser
 
 REFUSED = {409: OpenApiResponse(description="It would leave the team without an admin, or yourself without access.")}
 
+HIDDEN = {403: OpenApiResponse(description="Only admins of the team and operators may see it; users only operators.")}
+
 
 class AccessRefused(exceptions.APIException):
     """The access cannot be changed like this."""
@@ -159,7 +161,9 @@ class OfInvitations(OfTeam):
 
 
 @extend_schema_view(
-    get=extend_schema(tags=["people"], summary="Open invitations"),
+    get=extend_schema(
+        tags=["people"], summary="Open invitations", responses={200: InvitationSerializer(many=True), **HIDDEN}
+    ),
     post=extend_schema(
         tags=["people"],
         summary="Invite somebody",
@@ -192,13 +196,15 @@ class OfUsers(OnlyKnownParameters, generics.GenericAPIView[CustomUser]):
     permission_classes = (IsAuthenticated, OnlyForOperators)
 
 
-@extend_schema_view(get=extend_schema(tags=["people"], summary="Users"))
+@extend_schema_view(
+    get=extend_schema(tags=["people"], summary="Users", responses={200: UserSerializer(many=True), **HIDDEN})
+)
 class UsersView(OfUsers, generics.ListAPIView[CustomUser]):
     """All users of the instance, for operators."""
 
 
 @extend_schema_view(
-    get=extend_schema(tags=["people"], summary="A user"),
+    get=extend_schema(tags=["people"], summary="A user", responses={200: UserSerializer, **HIDDEN}),
     patch=extend_schema(
         tags=["people"], summary="Deactivate or activate a user", responses={200: UserSerializer, **REFUSED}
     ),

@@ -95,3 +95,16 @@ def test_nothing_reaches_over_the_edge_of_a_phone(context: BrowserContext, page:
     page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     page.goto(url)
     assert page.evaluate("document.querySelector('main').scrollWidth") <= PHONE[0]
+
+
+def test_a_column_is_reached_and_opened_by_keyboard(context: BrowserContext, page: Page, week: Cast) -> None:
+    sign_in(context, week.viewer)
+    page.goto("/teams/acme/?from=2026-03-02&to=2026-03-09")
+    card = page.locator("#prs_merged")
+    card.locator(".value a").focus()
+    page.keyboard.press("Tab")
+    column = card.get_by_role("link", name="3 Mar: 2 pull requests")
+    expect(column).to_be_focused()
+    assert column.locator(".place").evaluate("place => getComputedStyle(place).stroke") != "none"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/figures/prs_merged/**bucket=2026-03-03..2026-03-04")
