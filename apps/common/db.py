@@ -21,13 +21,20 @@ from psycopg import Error as PsycopgError
 from psycopg.pq import Format
 
 Row = TypeVar("Row", bound=Model)
+TIME_LOADER: Any = psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT)
+"""The driver's own, which is not of Python."""
 
 
 class PreparedCursor(psycopg.Cursor[tuple[Any, ...]]):
     """A cursor that sends parameters apart from the statement, which the server plans once per connection.
 
-    Django's own writes them into the text, so that each one is new to the server.
+    Django's own writes them into the text, so that each one is new to the server. It loads every time twice, in Python,
+    to give it the zone that it has already: that of the connection, which Django has set.
     """
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        super().__init__(connection)
+        self.adapters.register_loader("timestamptz", TIME_LOADER)
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         return super().execute(query, params, **{"prepare": True, **options})
@@ -91,13 +98,7 @@ def _executed(
 
 def as_json(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return the rows as one parameter, which json_to_recordset turns into typed columns, arrays included."""
-    return json.dumps(list(rows), default=_as_text, ensure_ascii=False)
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"A {type(value).__name__} has no place in a row.")
+    return json.dumps(list(rows), default=datetime.isoformat, ensure_ascii=False)
 
 
 def typed_columns(model: type[Model], names: Sequence[str]) -> str:
