@@ -2,10 +2,11 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.models.functions import Now
 
 from apps.metrics.derivation.derived_kinds import NOUNS, Derivation, Keys, Noun
@@ -86,6 +87,24 @@ def rebuild(repository_ids: Iterable[int], *, progress: Progress) -> None:
                 note_repository_changes({one for derivation in noun.derive(keys) for one in derivation.store()})
             progress(noun.name, done, total)
         RebuildDifference.objects.filter(repository=repository_id, settled_at=None).update(settled_at=Now())
+
+
+def rebuild_at_once(repository_ids: Iterable[int], *, threads: int, progress: Progress) -> None:
+    """Rebuild several repositories at once: while PostgreSQL works for one, rows of another are derived."""
+    if threads == 1:
+        rebuild(repository_ids, progress=progress)
+        return
+    waiting = iter(list(repository_ids))  # each thread takes the next of them
+
+    def work() -> None:
+        try:
+            rebuild(waiting, progress=progress)
+        finally:
+            connections.close_all()  # those of the thread
+
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(work) for _ in range(threads)]:
+            done.result()
 
 
 def differences(

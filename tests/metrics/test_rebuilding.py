@@ -43,6 +43,16 @@ def test_the_check_processes_waiting_changes_first() -> None:
     assert check()[0] == 0
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("worked_example")
+def test_several_repositories_can_be_rebuilt_at_once() -> None:
+    right = derived_tables()
+    DerivedPullRequest.objects.all().delete()
+    DerivedCommit.objects.all().delete()
+    call_command("rebuild_figures", "--at-once", "3", stdout=StringIO(), stderr=StringIO())
+    assert derived_tables() == right
+
+
 @pytest.mark.usefixtures("worked_example")
 def test_the_check_names_each_difference_and_a_rebuild_fixes_it() -> None:
     right = derived_tables()

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.activity.models import Repository
 from apps.metrics.management.commands.figures import find_team
-from apps.metrics.rebuild import differences, rebuild
+from apps.metrics.rebuild import differences, rebuild_at_once
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 
@@ -24,13 +24,21 @@ class Command(BaseCommand):
         )
         parser.add_argument("--team", help="slug or id: only the repositories that it tracks")
         parser.add_argument("--repository", help="full name or id: only this repository")
+        parser.add_argument(
+            "--at-once",
+            type=int,
+            choices=range(1, 17),
+            metavar="N",
+            default=1,
+            help="how many repositories are rebuilt at once (default: 1)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         repositories = list(chosen_repositories(options).order_by("pk").values_list("pk", flat=True))
         if options["check"]:
             self.check_rows(repositories)
         else:
-            rebuild(repositories, progress=self.progress)
+            rebuild_at_once(repositories, threads=options["at_once"], progress=self.progress)
             self.stdout.write(f"Rebuilt {len(repositories)} repositories.")
 
     def check_rows(self, repositories: list[int]) -> None:
