@@ -1,7 +1,8 @@
-"""Figures of a million pull requests: a team's dashboard, the whole organisation, an unchanged answer, one change."""
+"""Figures of a million pull requests: their rebuild, a team's dashboard, the whole organisation, and changes."""
 
 import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -9,174 +10,90 @@ from http import HTTPStatus
 from typing import Any
 
 import django
+import psutil
 import psycopg
 
+from benchmarks.costs import cpu_s
+from benchmarks.history import MEMBERS, ORGANISATION, TEAMS, facts
 from benchmarks.inbox import counted
 from benchmarks.results import Measurement
-from benchmarks.stack import stack
+from benchmarks.stack import Stack, stack
+from tformance.local.state import CHECKOUT
 
-PULL_REQUESTS, REPOSITORIES, TEAMS, MEMBERS = 1_000_000, 500, 50, 20
-YEARS = "3 years"
+PULL_REQUESTS, REPOSITORIES = 1_000_000, 500
+AT_ONCE = 3
 ROUNDS = 40
 FEW = 5
 DASHBOARD = "window=84d&granularity=week&compare=previous"
-ACCOUNTS = TEAMS * MEMBERS
-ORGANISATION = ACCOUNTS + 1
-BOT = ACCOUNTS + 2
-AMOUNT = "current_setting('bench.pull_requests')::integer"
-
-# A repository is of the team of its number, and so are nine of ten of its authors; one of fifty pull requests is by a
-# bot, one of ten is closed unmerged, and one of a hundred of the latest is open.
-ROWS = (
-    f"""INSERT INTO activity_contributor (github_id, login, kind, stamp)
-        SELECT i, 'account-' || i, CASE i WHEN {ORGANISATION} THEN 'organization' WHEN {BOT} THEN 'bot' ELSE 'user' END,
-               ''
-        FROM generate_series(1, {BOT}) i""",
-    f"""INSERT INTO activity_installation (github_id, account_id, stamp, suspension_stamp)
-        VALUES (1, {ORGANISATION}, '', '')""",
-    f"""INSERT INTO activity_repository (github_id, full_name, owner_id, created_at, stamp)
-        SELECT i, 'acme/' || i, {ORGANISATION}, now() - interval '{YEARS}', ''
-        FROM generate_series(1, {REPOSITORIES}) i""",
-    f"""INSERT INTO activity_repositoryaccess (installation_id, repository_id, has_access, is_verified, stamp)
-        SELECT 1, i, true, true, '' FROM generate_series(1, {REPOSITORIES}) i""",
-    f"""INSERT INTO activity_coverage (repository_id, stream, from_at, to_at)
-        SELECT i, stream, now() - interval '4 years', now() - interval '10 minutes'
-        FROM generate_series(1, {REPOSITORIES}) i,
-             unnest(ARRAY[
-                'pull_requests', 'commits', 'deployments', 'issues', 'issue_comments', 'workflow_runs'
-             ]) stream""",
-    f"""CREATE TEMPORARY TABLE work AS
-        SELECT i, 1 + i % {REPOSITORIES} AS repository_id,
-               CASE WHEN i % 50 = 0 THEN {BOT}
-                    WHEN i % 10 = 3 THEN 1 + hash % {ACCOUNTS}
-                    ELSE 1 + i % {REPOSITORIES} / {REPOSITORIES // TEAMS} * {MEMBERS} + hash % {MEMBERS}
-               END AS author_id,
-               now() - i * interval '{YEARS}' / {AMOUNT} AS at,
-               hash, 600 + hash % 1000 * (1 + hash % 400) AS seconds
-        FROM generate_series(1, {AMOUNT}) i, LATERAL (SELECT abs(hashint4(i)) AS hash) hashed""",
-    f"""INSERT INTO metrics_derivedpullrequest (repository_id, number, author_id, is_bot_author, opened_at,
-            is_opened_as_draft, ready_at, is_first_commit_adjusted, first_review_at, review_wait_ended_at,
-            first_response_at, response_wait_ended_at, merged_at, landed_at, closed_at, draft_starts, draft_ends,
-            is_draft, cycle_seconds, first_review_seconds, first_response_seconds, coding_seconds, pickup_seconds,
-            review_seconds, merge_seconds, queue_seconds, size, review_rounds, reverts_number, is_hotfix,
-            is_ai_assisted, is_reviewed_in_draft, is_reopened, is_force_pushed, rules_version)
-        SELECT repository_id, i, author_id, author_id = {BOT}, at, hash % 5 = 0, at, false, reviewed_at, reviewed_at,
-               reviewed_at, reviewed_at, merged_at, merged_at, ended_at,
-               CASE WHEN hash % 5 = 0 THEN ARRAY[at - interval '1 h'] ELSE ARRAY[]::timestamptz[] END,
-               CASE WHEN hash % 5 = 0 THEN ARRAY[at] ELSE ARRAY[]::timestamptz[] END, false,
-               CASE WHEN merged_at IS NOT NULL THEN seconds END,
-               CASE WHEN reviewed_at IS NOT NULL THEN seconds / 3 END,
-               CASE WHEN reviewed_at IS NOT NULL THEN seconds / 3 END,
-               CASE WHEN merged_at IS NOT NULL THEN hash % 90000 END,
-               CASE WHEN merged_at IS NOT NULL THEN seconds / 3 END,
-               CASE WHEN merged_at IS NOT NULL THEN seconds / 2 - seconds / 3 END,
-               CASE WHEN merged_at IS NOT NULL THEN seconds - seconds / 2 END,
-               CASE WHEN merged_at IS NOT NULL AND hash % 3 = 0 THEN hash % 2000 END,
-               hash % 900, hash % 4, CASE WHEN i % 200 = 5 THEN i + {REPOSITORIES} END, hash % 60 = 0, hash % 7 = 0,
-               false, hash % 30 = 0, false, 1
-        FROM work, LATERAL (
-            SELECT CASE WHEN at + seconds * interval '1 s' < now() AND NOT (i < 50000 AND i % 100 = 5)
-                        THEN at + seconds * interval '1 s' END AS ended_at,
-                   CASE WHEN hash % 9 > 0 THEN at + seconds / 3 * interval '1 s' END AS reviewed_at) ended,
-             LATERAL (SELECT CASE WHEN i % 10 <> 7 THEN ended_at END AS merged_at) merged""",
-    """INSERT INTO metrics_derivedclosing (repository_id, number, author_id, is_bot_author, closed_at, reopened_at,
-            rules_version)
-        SELECT repository_id, number, author_id, is_bot_author,
-               CASE WHEN is_reopened THEN opened_at + (coalesce(closed_at, now()) - opened_at) / 4 ELSE closed_at END,
-               CASE WHEN is_reopened THEN opened_at + (coalesce(closed_at, now()) - opened_at) / 3 END, 1
-        FROM metrics_derivedpullrequest WHERE is_reopened OR (closed_at IS NOT NULL AND merged_at IS NULL)""",
-    f"""INSERT INTO metrics_derivedreview (review_id, repository_id, number, reviewer_id, submitted_at, verdict,
-            is_by_bot, is_by_author, rules_version)
-        SELECT i * 2 + half, repository_id, i,
-               1 + i % {REPOSITORIES} / {REPOSITORIES // TEAMS} * {MEMBERS} + (hash + half) % {MEMBERS},
-               at + seconds / 3 * interval '1 s', 'approved', hash % 20 = 0, hash % 15 = 1, 1
-        FROM work, generate_series(0, 1) half""",
-    """INSERT INTO metrics_derivedcommit (repository_id, sha, author_id, author_login, is_by_bot, is_merge, landed_at,
-            rules_version)
-        SELECT repository_id, md5(i || '-' || part), author_id, '', false, hash % 10 = part,
-               at + seconds * interval '1 s', 1
-        FROM work, generate_series(0, 2) part""",
-    f"""INSERT INTO metrics_derivedreviewrequest (repository_id, number, subject, reviewer_id, is_bot_reviewer,
-            requested_at, answered_at, answer_seconds, rules_version)
-        SELECT repository_id, i, reviewer_id::text, reviewer_id, false, at,
-               CASE WHEN hash % 9 > 0 THEN at + seconds / 3 * interval '1 s' END,
-               CASE WHEN hash % 9 > 0 THEN seconds / 3 END, 1
-        FROM work, LATERAL (
-            SELECT 1 + i % {REPOSITORIES} / {REPOSITORIES // TEAMS} * {MEMBERS} + hash % {MEMBERS} AS reviewer_id
-        ) asked""",
-    """INSERT INTO metrics_derivedworkflowrun (repository_id, run_id, attempt, workflow_id, workflow, event, branch,
-            sha, actor_id, is_by_bot, conclusion, started_at, concluded_at, queued_seconds, duration_seconds, is_flaky,
-            rules_version)
-        SELECT repository_id, i, 1, 1, 'Tests', 'push', 'main', md5(i || '-0'), author_id, false,
-               (ARRAY['success', 'success', 'success', 'failure', 'cancelled'])[1 + hash % 5], at,
-               at + hash % 2000 * interval '1 s', hash % 60, hash % 2000, false, 1
-        FROM work""",
-    """INSERT INTO metrics_deriveddeployment (repository_id, name, group_key, source, environment, service,
-            is_production, job_name, deployment_ids, last_deployment_id, sha, order_at, order_position, created_at,
-            succeeded_at, failed_at, rules_version)
-        SELECT repository_id, i::text, i::text, 'deployments',
-               CASE WHEN i % 3 = 0 THEN 'staging' ELSE 'production' END, '', i % 3 > 0, '', ARRAY[i], i, '', at, 0, at,
-               CASE WHEN i % 20 > 0 THEN at END, CASE WHEN i % 20 = 0 THEN at END, 1
-        FROM work WHERE hash % 10 = 0""",
-    """INSERT INTO metrics_derivedshipment (repository_id, number, service, environment, source, is_production,
-            deployment, author_id, is_bot_author, merged_at, landed_at, deployed_at, is_order_unknown, lead_seconds,
-            coding_seconds, pickup_seconds, review_seconds, merge_seconds, deploy_seconds, is_hotfix, rules_version)
-        SELECT repository_id, number, '', environment, 'deployments', is_production, name, author_id, is_bot_author,
-               merged_at, landed_at, deployed_at, false,
-               coding_seconds + cycle_seconds + deploy_seconds, coding_seconds, pickup_seconds, review_seconds,
-               merge_seconds, deploy_seconds, is_hotfix, 1
-        FROM metrics_derivedpullrequest AS merged, unnest(ARRAY['production', 'staging']) AS environment,
-             LATERAL (
-                SELECT name, is_production, succeeded_at AS deployed_at,
-                       extract(epoch FROM succeeded_at - merged_at)::bigint AS deploy_seconds
-                FROM metrics_deriveddeployment AS one
-                WHERE one.repository_id = merged.repository_id AND one.environment = environment.environment
-                  AND service = '' AND succeeded_at >= merged_at
-                ORDER BY succeeded_at LIMIT 1
-             ) AS carrier
-        WHERE merged_at IS NOT NULL""",
-    """INSERT INTO metrics_derivedremediation (repository_id, remediation, failing, service, environment, source,
-            is_production, kind, evidence, failing_at, remediated_at, rules_version)
-        SELECT repository_id, name, failing, '', 'production', 'deployments', true, 'revert', '', failing_at,
-               succeeded_at, 1
-        FROM (
-            SELECT repository_id, name, succeeded_at, lag(name) OVER earlier AS failing,
-                   lag(succeeded_at) OVER earlier AS failing_at
-            FROM metrics_deriveddeployment WHERE is_production AND succeeded_at IS NOT NULL
-            WINDOW earlier AS (PARTITION BY repository_id ORDER BY succeeded_at)
-        ) AS successes
-        WHERE name::integer % 15 = 1 AND failing IS NOT NULL""",
-    """INSERT INTO metrics_derivedincident (repository_id, name, origin, issue_number, title, service, opened_at,
-            closed_at, named_deployment, rules_version)
-        SELECT repository_id, 'issue ' || i, 'issue', i, 'Outage', '', at, at + hash % 90000 * interval '1 s', '', 1
-        FROM work WHERE hash % 300 = 0""",
-    f"""INSERT INTO activity_pullrequest (repository_id, number, title, state, author_id, created_at, updated_at,
-            merged_at, closed_at, labels, head_ref, head_sha)
-        SELECT repository_id, number, 'Change ' || number, 'closed', author_id, opened_at, opened_at, merged_at,
-               closed_at, CASE WHEN number % 3 = 0 THEN ARRAY['bug'] ELSE ARRAY[]::text[] END, 'branch-' || number,
-               md5(number::text)
-        FROM metrics_derivedpullrequest WHERE repository_id < {REPOSITORIES // TEAMS}""",
-    "DROP TABLE work",
-)
+# Of an environment of its own: the first and the last commit of these merges are deployed, and then one in the middle.
+MERGES_OF_LATE = 400
+DEPLOY = """
+    WITH merges AS (
+        SELECT *, row_number() OVER (ORDER BY merged_at) AS place FROM (
+            SELECT repository_id, merge_sha, merged_at FROM activity_pullrequest
+            WHERE repository_id = %(repository)s AND merged_at IS NOT NULL
+            ORDER BY merged_at DESC LIMIT %(merges)s
+        ) AS latest
+    ), deployments AS (
+        INSERT INTO activity_deployment (github_id, repository_id, sha, environment, task, created_at)
+        SELECT 900000000 + %(repository)s * 1000 + place, repository_id, merge_sha, 'production-late', 'deploy',
+               merged_at
+        FROM merges WHERE place = ANY(%(places)s)
+        RETURNING *
+    ), statuses AS (
+        INSERT INTO activity_deploymentstatus (github_id, deployment_id, repository_id, state, environment, created_at)
+        SELECT github_id, github_id, repository_id, 'success', environment, created_at + interval '1 min'
+        FROM deployments
+    )
+    INSERT INTO activity_change (kind, key) SELECT 'deployment', github_id::text FROM deployments
+"""
 
 
 def measure() -> Iterator[Measurement]:
     """Milliseconds of each answer of the web process, with all of Python, and the number of statements."""
     with stack() as running:
+        with psycopg.connect(running.environment["DATABASE_URL"], autocommit=True) as connection:
+            fill(connection, pull_requests=PULL_REQUESTS)
+            yield from rebuilding(running, connection)
+            connection.execute("VACUUM ANALYZE")
         os.environ |= running.environment | {"DJANGO_SETTINGS_MODULE": "tformance.settings", "TFORMANCE_ROLE": "web"}
         django.setup()
-        with psycopg.connect(running.environment["DATABASE_URL"], autocommit=True) as connection:
-            fill(connection)
         make_teams()
         yield from answers()
 
 
-def fill(connection: psycopg.Connection[Any], *, pull_requests: int = PULL_REQUESTS, more: Iterable[str] = ()) -> None:
-    """Fill the derived tables, in which history is only rows."""
-    connection.execute("SELECT set_config('bench.pull_requests', %s, false)", [str(pull_requests)])
-    for statement in (*ROWS, *more):
+def fill(connection: psycopg.Connection[Any], *, pull_requests: int, more: Iterable[str] = ()) -> None:
+    """Store the facts, of which all that figures read is still to be derived."""
+    for statement in (*facts(pull_requests=pull_requests, repositories=REPOSITORIES), *more):
         connection.execute(statement)
     connection.execute("VACUUM ANALYZE")
+
+
+def rebuilding(running: Stack, connection: psycopg.Connection[Any]) -> Iterator[Measurement]:
+    """Derive everything from the facts by the command; its memory after a tenth of the time and at its highest."""
+    server = psutil.Process(connection.info.backend_pid).parent()
+    assert server is not None  # noqa: S101  a backend has its postmaster
+    command = [sys.executable, str(CHECKOUT / "manage.py"), "rebuild_figures", "--at-once", str(AT_ONCE)]
+    environment = running.environment | {"TFORMANCE_ROLE": "command"}
+    began, server_s = time.perf_counter(), cpu_s(server)
+    python_s, held = 0.0, list[float]()
+    out = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=out, stderr=out) as process:
+        while process.poll() is None:
+            try:
+                python = psutil.Process(process.pid)
+                python_s = cpu_s(python)
+                held.append(python.memory_info().rss / 1e6)
+            except psutil.NoSuchProcess:
+                continue  # it ends just now
+            time.sleep(1)
+    if process.returncode:
+        raise RuntimeError(f"rebuild_figures ended with {process.returncode}")
+    name = f"rebuild of {PULL_REQUESTS:,} pull requests"
+    costs = {"CPU of Python, s": python_s, "CPU of PostgreSQL, s": cpu_s(server) - server_s}
+    yield Measurement(name=name, value=time.perf_counter() - began, unit="s", beside=costs)
+    early = max(held[: len(held) // 10 + 1])
+    yield Measurement(name=f"{name}, memory", value=max(held), unit="MB", beside={"after a tenth, MB": early})
 
 
 def make_teams() -> None:
@@ -213,6 +130,8 @@ def answers() -> Iterator[Measurement]:
         tag = asking.tag(address)
         yield from times(f"{name} unchanged (304)", [asking.answer(address, tag=tag) for _ in range(ROUNDS)])
     yield from times("one changed pull request", [change(number) for number in range(ROUNDS)])
+    late = [deploy_late(repository) for repository in range(1, FEW + 1)]
+    yield from times(f"a late deployment that re-dates {MERGES_OF_LATE // 2} pull requests", late)
 
 
 def times(name: str, found: list[tuple[float, int]]) -> Iterator[Measurement]:
@@ -259,3 +178,26 @@ def change(number: int) -> tuple[float, int]:
         began = time.perf_counter()
         recalculate_batch(skipped=set())
         return time.perf_counter() - began, len(spent)
+
+
+def deploy_late(repository: int) -> tuple[float, int]:
+    """Return the seconds until a deployment that arrives late has re-dated half of the merges, and the statements."""
+    deploy(repository, 1, MERGES_OF_LATE)
+    recalculate()
+    deploy(repository, MERGES_OF_LATE // 2 + 1)
+    with counted() as spent:
+        began = time.perf_counter()
+        recalculate()
+        return time.perf_counter() - began, len(spent)
+
+
+def deploy(repository: int, *places: int) -> None:
+    from apps.common import db  # noqa: PLC0415
+
+    db.run(DEPLOY, {"repository": repository, "merges": MERGES_OF_LATE, "places": list(places)})
+
+
+def recalculate() -> None:
+    from apps.metrics.recalculation import drain  # noqa: PLC0415
+
+    drain(seconds=600)
