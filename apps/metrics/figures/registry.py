@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from django.db.models import Q
 
-from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, PULL_REQUESTS
+from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, ISSUES, PULL_REQUESTS
 from apps.metrics.figures import ai, ci, failures, merge_queue, populations, reviews, rework
 from apps.metrics.figures.failures import INCIDENTS
 from apps.metrics.figures.figure import BY_AUTHOR, BY_REPOSITORY, NO_VALUE, Figure, Measure, Variant
@@ -378,7 +378,7 @@ DEFINED = (
             NO_VALUE,
         ),
         population=failures.failing,
-        streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
+        streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS, ISSUES),
         needs_source=True,
     ),
     Figure(
@@ -389,7 +389,7 @@ DEFINED = (
         definition="Time from a failing deployment to the first one that remedied it, by the day of the remedy.",
         rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, NO_VALUE),
         population=failures.recoveries,
-        streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
+        streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS, ISSUES),
         needs_source=True,
     ),
     Figure(
@@ -400,7 +400,7 @@ DEFINED = (
         definition="Share of the successful deployments to production in the period that remedied an earlier one.",
         rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, NO_VALUE),
         population=failures.rework,
-        streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS),
+        streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS, ISSUES),
         needs_source=True,
     ),
     *rework.DEFINED,
