@@ -1,23 +1,26 @@
 """Classes of accounts: humans, agents that write pull requests for somebody, and all other bots."""
 
+from collections.abc import Iterable, Mapping
+
 LIST_VERSION = 1
 """The version of the two lists below. Raise RULES_VERSION of the figures with it: rows are derived anew then."""
 
-AGENTS = (
-    "copilot",
-    "copilot-swe-agent",
-    "claude",
-    "codegen-sh",
-    "cursor",
-    "cursoragent",
-    "devin-ai-integration",
-    "factory-droid",
-    "google-labs-jules",
-    "openai-codex",
-    "openhands-agent",
-    "sweep-ai",
-)
-"""Logins of coding agents, in lower case, without the suffix `[bot]` that some have in one place and not in another."""
+AGENTS: Mapping[str, str] = {
+    "copilot": "GitHub Copilot",
+    "copilot-swe-agent": "GitHub Copilot",
+    "claude": "Claude",
+    "codegen-sh": "Codegen",
+    "cursor": "Cursor",
+    "cursoragent": "Cursor",
+    "devin-ai-integration": "Devin",
+    "factory-droid": "Factory",
+    "google-labs-jules": "Jules",
+    "openai-codex": "Codex",
+    "openhands-agent": "OpenHands",
+    "sweep-ai": "Sweep",
+}
+"""The tools of coding agents by their logins, in lower case, without the suffix `[bot]` that some have in one place and
+not in another."""
 
 ROBOTS = (
     "allcontributors",
@@ -39,7 +42,7 @@ ROBOTS = (
 ROBOT_ENDING = r"[-_](bot|robot)$"
 
 
-def quoted_logins(logins: tuple[str, ...]) -> str:
+def quoted_logins(logins: Iterable[str]) -> str:
     return ", ".join(f"'{login}'" for login in logins)
 
 

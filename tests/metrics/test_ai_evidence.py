@@ -7,7 +7,7 @@ import pytest
 
 from apps.activity import facts
 from apps.metrics.derivation.ai_evidence import Reviewer, Signs, evidence_of
-from apps.metrics.derivation.ai_tools import tool_of_account
+from apps.metrics.derivation.ai_tools import TOOLS, tool_of_account
 from apps.metrics.derivation.commits import TrailerLine
 from apps.metrics.models import DerivedPullRequest
 from apps.metrics.recalculation import drain
@@ -73,8 +73,10 @@ def test_the_signs_of_tools(signs: dict[str, Any], expected: str | None) -> None
     assert all((expected or "") in f"{one.kind} {one.tool} {one.confidence} {one.sha}" for one in found)
 
 
-def test_every_agent_is_a_known_tool() -> None:
-    assert [login for login in AGENTS if tool_of_account(login) is None] == []
+def test_every_agent_is_of_a_known_tool_and_is_named_in_one_place() -> None:
+    assert set(AGENTS.values()) <= {tool.name for tool in TOOLS}
+    assert {login: tool_of_account(f"{login}[bot]") for login in AGENTS} == AGENTS
+    assert not AGENTS.keys() & {account for tool in TOOLS for account in tool.accounts}
 
 
 def assigned(*logins: str, at: str) -> tuple[facts.Fact, ...]:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from apps.teams.account_classes import AGENTS
+
 DETECTOR_VERSION = 1
 """The version of this list and of the rules in `ai_evidence`. Raise RULES_VERSION of the figures with it."""
 
@@ -12,8 +14,9 @@ DETECTOR_VERSION = 1
 class Tool:
     """A tool that writes or reviews code.
 
-    `accounts` are logins in lower case, without the suffix `[bot]`; `emails` what its commits are signed with; `words`
-    its names in a footer or label; `prefixes` how the branches begin that it makes.
+    `accounts` are logins in lower case, without the suffix `[bot]`, beside those of its agents, which `AGENTS` has;
+    `emails` what its commits are signed with; `words` its names in a footer or label; `prefixes` how the branches begin
+    that it makes.
     """
 
     name: str
@@ -26,46 +29,43 @@ class Tool:
 TOOLS = (
     Tool(
         name="GitHub Copilot",
-        accounts=("copilot", "copilot-swe-agent", "copilot-pull-request-reviewer", "github-copilot"),
+        accounts=("copilot-pull-request-reviewer", "github-copilot"),
         words=("copilot", "github copilot"),
         prefixes=("copilot/",),
     ),
     Tool(
         name="Claude",
-        accounts=("claude",),
         emails=("noreply@anthropic.com",),
         words=("claude", "claude code"),
         prefixes=("claude/",),
     ),
     Tool(
         name="Codex",
-        accounts=("openai-codex", "codex", "chatgpt-codex-connector"),
+        accounts=("codex", "chatgpt-codex-connector"),
         emails=("codex@openai.com", "noreply@openai.com"),
         words=("codex", "openai codex", "chatgpt"),
         prefixes=("codex/",),
     ),
     Tool(
         name="Cursor",
-        accounts=("cursor", "cursoragent"),
         emails=("cursoragent@cursor.com",),
         words=("cursor",),
         prefixes=("cursor/",),
     ),
-    Tool(name="Devin", accounts=("devin-ai-integration",), words=("devin",), prefixes=("devin/",)),
+    Tool(name="Devin", words=("devin",), prefixes=("devin/",)),
     Tool(name="Gemini", accounts=("gemini-code-assist", "gemini-cli"), words=("gemini", "gemini cli")),
-    Tool(name="Jules", accounts=("google-labs-jules",), words=("jules",)),
+    Tool(name="Jules", words=("jules",)),
     Tool(name="Aider", emails=("noreply@aider.chat", "aider@aider.chat"), words=("aider",)),
     Tool(name="Amp", emails=("amp@ampcode.com",)),
     Tool(
         name="OpenHands",
-        accounts=("openhands-agent",),
         emails=("openhands@all-hands.dev",),
         words=("openhands",),
         prefixes=("openhands/",),
     ),
-    Tool(name="Factory", accounts=("factory-droid",), words=("factory droid",)),
-    Tool(name="Codegen", accounts=("codegen-sh",)),
-    Tool(name="Sweep", accounts=("sweep-ai",), prefixes=("sweep/",)),
+    Tool(name="Factory", words=("factory droid",)),
+    Tool(name="Codegen"),
+    Tool(name="Sweep", prefixes=("sweep/",)),
     Tool(name="Windsurf", words=("windsurf",)),
     Tool(name="Amazon Q", accounts=("amazon-q-developer",), words=("amazon q",)),
     Tool(name="CodeRabbit", accounts=("coderabbitai",)),
@@ -80,7 +80,7 @@ TOOLS = (
 UNNAMED = "unnamed"
 """The tool of a line or label that says AI and does not name the tool."""
 
-_ACCOUNTS = {account: tool.name for tool in TOOLS for account in tool.accounts}
+_ACCOUNTS = {**AGENTS, **{account: tool.name for tool in TOOLS for account in tool.accounts}}
 _EMAILS = {email: tool.name for tool in TOOLS for email in tool.emails}
 _WORDS = {word: tool.name for tool in TOOLS for word in tool.words} | dict.fromkeys(("ai", "llm"), UNNAMED)
 _LONGEST_FIRST = "|".join(re.escape(word) for word in sorted(_WORDS, key=len, reverse=True))
