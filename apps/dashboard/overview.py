@@ -184,7 +184,7 @@ def _headings(parameters: QueryDict, *, path: str) -> list[Heading]:
         following = f"-{name}" if order == name else name
         direction = {name: "ascending", f"-{name}": "descending"}.get(order, "")
         url = address(path, changed(parameters, sort=following))
-        found.append(Heading(title=title, url=url, sorted=direction))
+        found.append(Heading(title=title, url=url, sorted=direction, is_number=name != BY_NAME))
     return found
 
 
