@@ -127,6 +127,7 @@ NAVIGATION = [
         page("Repository access", "lock_open", "activity.repositoryaccess"),
         page("GitHub teams", "diversity_3", "activity.githubteam"),
         page("GitHub memberships", "badge", "activity.githubmembership"),
+        page("GitHub team events", "history", "activity.githubteamevent"),
         page("Coverage", "date_range", "activity.coverage"),
         page("Provenance", "travel_explore", "activity.provenance"),
         page("Waiting changes", "pending", "activity.change"),

@@ -20,7 +20,7 @@ from apps.teams.models import (
     TeamRepository,
 )
 
-MOST_ROWS = 8
+MOST_ROWS = 7
 """Of each kind on a page: the theme needs 10 KB for a row that can be edited."""
 
 
