@@ -9,7 +9,7 @@ from typing import Any
 from tests.calculator.facts import AGENTS, Facts, Row
 
 AI_REVIEWERS = {"coderabbitai[bot]"}
-AI_EMAIL = "<noreply@anthropic.com>"
+AI_EMAILS = ("<noreply@anthropic.com>", "<198982749+Copilot@users.noreply.github.com>")
 SAME = timedelta(seconds=10)
 YEAR = timedelta(days=365)
 Interval = tuple[datetime, datetime | None]
@@ -109,7 +109,7 @@ def _pull_request(facts: Facts, fact: Row) -> PullRequest:
         landing=_landing(facts, fact),
         is_agent=is_agent,
         person_id=_person(facts, fact, events) if is_agent else None,
-        is_ai_assisted=not is_agent and _has_ai_trailer(facts, fact, events),
+        is_ai_assisted=not is_agent and _is_signed_by_ai(facts, fact, events),
         is_ai_reviewed=any(
             facts.login_of(one.author_id) in AI_REVIEWERS and (ended_at is None or one.submitted_at <= ended_at)
             for one in reviews
@@ -195,10 +195,12 @@ def _person(facts: Facts, fact: Row, events: list[Row]) -> int | None:
     return next((one for one in known if facts.is_human(one)), None)
 
 
-def _has_ai_trailer(facts: Facts, fact: Row, events: list[Row]) -> bool:
+def _is_signed_by_ai(facts: Facts, fact: Row, events: list[Row]) -> bool:
+    if any(line.lower().startswith("co-authored-by:") and line.endswith(AI_EMAILS) for line in fact.body.splitlines()):
+        return True
     shas = [*(one.sha for one in _own_commits(facts, fact, events)), fact.merge_sha]
     lines = (line for sha in shas for line in facts.trailers.get((fact.repository_id, sha), []))
-    return any(line.token == "co-authored-by" and line.value.endswith(AI_EMAIL) for line in lines)
+    return any(line.token == "co-authored-by" and line.value.endswith(AI_EMAILS) for line in lines)
 
 
 def _own_commits(facts: Facts, fact: Row, events: list[Row]) -> list[Row]:
