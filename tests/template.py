@@ -12,7 +12,9 @@ from tformance.local.state import CHECKOUT
 PREFIX = "tformance_template_"
 LOCK = 7_392_118
 MADE_OF = ("apps/*/migrations/*.py", "apps/*/models.py", "apps/*/models/*.py", "requirements/dev.lock")
-EXISTING = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+EXISTING = "SELECT datname FROM pg_database WHERE starts_with(datname, %s) ORDER BY oid DESC"
+MOST_KEPT = 4
+"""Others are kept for a while: tests of another state of the tree may be about to copy theirs."""
 
 
 def use_template() -> None:
@@ -22,9 +24,9 @@ def use_template() -> None:
     with connection._nodb_cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])  # until the connection is closed
         cursor.execute(EXISTING, [PREFIX])
-        existing = {name for (name,) in cursor.fetchall()}
+        existing = [name for (name,) in cursor.fetchall()]
         if name not in existing:
-            for outdated in existing:
+            for outdated in existing[MOST_KEPT:]:
                 cursor.execute(f'DROP DATABASE IF EXISTS "{outdated}"')
             with _migrated(own, f"{name}_unfinished"):
                 cursor.execute(f'ALTER DATABASE "{name}_unfinished" RENAME TO "{name}"')
