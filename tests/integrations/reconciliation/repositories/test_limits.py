@@ -71,20 +71,21 @@ def test_a_limit_is_waited_for_by_all_of_the_installation(fake: FakeGitHub, nigh
 
 
 @pytest.fixture
-def slow_coverage(many: list[Repository]) -> Iterator[None]:
-    """The server ends every statement that writes coverage, as a timeout does."""
+def slow_ending() -> Iterator[None]:
+    """The server ends every statement by which a job is done, as a timeout does."""
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION time_out() RETURNS trigger LANGUAGE plpgsql AS"
             " $$ BEGIN RAISE EXCEPTION 'too slow' USING ERRCODE = 'query_canceled'; END $$;"
-            " CREATE TRIGGER slow_coverage BEFORE INSERT OR UPDATE ON activity_coverage EXECUTE FUNCTION time_out()"
+            " CREATE TRIGGER slow_ending BEFORE UPDATE ON jobs_job FOR EACH ROW WHEN (NEW.state = 'done')"
+            " EXECUTE FUNCTION time_out()"
         )
     yield
     with connection.cursor() as cursor:
-        cursor.execute("DROP TRIGGER slow_coverage ON activity_coverage; DROP FUNCTION time_out()")
+        cursor.execute("DROP TRIGGER slow_ending ON jobs_job; DROP FUNCTION time_out()")
 
 
-@pytest.mark.usefixtures("slow_coverage")
+@pytest.mark.usefixtures("slow_ending")
 def test_a_slow_statement_costs_an_attempt_and_fewer_are_probed_at_once(nights: Nights) -> None:
     nights.begin()
     nights.probe()
