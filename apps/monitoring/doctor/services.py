@@ -98,11 +98,15 @@ def check_database() -> Iterator[Check]:
 
 def ask() -> Server:
     """Query the server on this thread's own connection, with a shorter timeout than usual."""
-    options = {**connection.settings_dict["OPTIONS"], "connect_timeout": int(LONGEST_DATABASE_S)}
-    connection.settings_dict = {**connection.settings_dict, "OPTIONS": options}
-    with connection.cursor() as cursor:
-        cursor.execute(_ASK)
-        return Server(*cursor.fetchone())
+    usual = connection.settings_dict
+    options = {**usual["OPTIONS"], "connect_timeout": int(LONGEST_DATABASE_S)}
+    connection.settings_dict = {**usual, "OPTIONS": options}
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_ASK)
+            return Server(*cursor.fetchone())
+    finally:
+        connection.settings_dict = usual
 
 
 def check_postgres_version(server: Server, *, took_s: float) -> Check:
