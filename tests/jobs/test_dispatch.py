@@ -96,8 +96,9 @@ def test_while_a_plan_is_slow_other_dispatches_look_for_deliveries_and_pass_it_b
 
     def be_slow() -> None:
         ran.append("slow")
-        has_begun.set()
-        assert may_end.wait(30)
+        if not has_begun.is_set():
+            has_begun.set()
+            assert may_end.wait(30)
 
     def dispatch_once() -> None:
         try:
