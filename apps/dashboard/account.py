@@ -15,9 +15,9 @@ from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from apps.dashboard.people import id_in
+from apps.dashboard.team_access import id_in
 from apps.teams.models import TeamAccess
-from apps.teams.people import ROLES
+from apps.teams.team_roles import ROLES
 from apps.users.access import is_operator
 from apps.users.models import ApiToken, CustomUser
 from apps.users.sign_in import client_network, forget_attempts, has_mail, normal_name, refused, take_attempt

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from rest_framework.exceptions import ValidationError
 
 from apps.metrics.figures import AI, Attribution, Bots, FigureQuery, Granularity, Hours
-from apps.metrics.parameters import parse_day
+from apps.metrics.query_parameters import parse_day
 
 DEFAULTS: Mapping[str, str] = {
     "window": "30d",

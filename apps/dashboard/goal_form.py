@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from apps.metrics.figures import FIGURES, Figure
 from apps.metrics.goals import TooManyGoalsError, end_goals, set_goal
-from apps.metrics.parameters import may_see_people
+from apps.metrics.query_parameters import may_see_people
 from apps.teams.models import Team
 
 SECONDS: Mapping[str, float] = {"d": 86400, "h": 3600, "m": 60, "s": 1}

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.notifications.invitations import SESSION_KEY, InvitationClosedError, accept, invitation_in, invitation_of
 from apps.teams.models import Invitation
-from apps.teams.people import ROLES
+from apps.teams.team_roles import ROLES
 from apps.users.models import CustomUser
 from apps.users.sign_in import client_network, has_mail, refused, take_attempt
 

@@ -26,15 +26,15 @@ from apps.dashboard.figure_filters import (
     redirect_to_canonical,
     without,
 )
-from apps.metrics.api.parameters import LISTING, QUERY, names
+from apps.metrics.api.openapi_parameters import LISTING, QUERY, names
 from apps.metrics.completeness.descriptions import advise, explain_gap
 from apps.metrics.figures import FIGURES, Asked, Entity, Figure, FigureQuery, FigureReading, list_entities, read_figure
 from apps.metrics.figures.entities import COUNTED, Listing, count_entities
 from apps.metrics.figures.figure import Measure
+from apps.metrics.figures.reader import completeness_by_figure
 from apps.metrics.figures.registry import figure_of
 from apps.metrics.figures.suppression import is_list_suppressed, least_of, words_of
-from apps.metrics.figures.values import completeness_by_figure
-from apps.metrics.parameters import ensure_fitting, listing_in, query_of
+from apps.metrics.query_parameters import ensure_fitting, listing_in, query_of
 from apps.teams.models import Team
 
 ENTITIES_PER_PAGE = 50

@@ -32,9 +32,9 @@ from apps.metrics.completeness import OF_FIGURES, report_of
 from apps.metrics.completeness.providers import find_pending
 from apps.metrics.figures import FIGURES, Asked, FigureQuery, FigureReading
 from apps.metrics.figures.comparison import Comparison
-from apps.metrics.figures.values import VALUE_ONLY, completeness_of, figures_for, read_together
+from apps.metrics.figures.reader import VALUE_ONLY, completeness_of, figures_for, read_together
 from apps.metrics.goals import Progress, read_progress_together
-from apps.metrics.parameters import query_of, split_values
+from apps.metrics.query_parameters import query_of, split_values
 from apps.webhooks.models import Delivery
 
 TEAMS_PER_PAGE = 20

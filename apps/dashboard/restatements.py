@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
-from apps.metrics.figure_snapshots import DAYS, LATE_DATA, RestatedHour, Restatement
 from apps.metrics.figures import FigureQuery, Window
 from apps.metrics.figures.formatting import as_words, unit_beside
+from apps.metrics.hourly_figures import DAYS, LATE_DATA, RestatedHour, Restatement
 from apps.metrics.models import HourlyFigures
 from apps.teams.models import Team
 

@@ -26,7 +26,7 @@ from apps.github.auth import GitHubAccess, github
 from apps.github.credentials import NoCredentialsError, sign_in_client
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import ResponseKind
-from apps.integrations.access import readable_installations
+from apps.integrations.readable_installations import readable_installations
 
 PROVIDER = "github"
 PURPOSE = Purpose(priority=Priority.LIVE, subject="sign-in")

@@ -27,9 +27,9 @@ from apps.github.objects.repositories import repository_facts
 from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Answer, ResponseKind
-from apps.integrations.access import readable_installations
 from apps.integrations.auto_backfill import last_reached, read_history_of
 from apps.integrations.outcomes import reason_of_wait
+from apps.integrations.readable_installations import readable_installations
 from apps.integrations.reader import RequestFailedError, storable
 from apps.jobs.claims import claim
 from apps.jobs.models import ClaimLostError, Job

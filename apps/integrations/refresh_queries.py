@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from apps.activity.models import PullRequest, RepositoryAccess
 from apps.github.responses import REFUSALS, Answer
-from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.models import Backfill, RefreshFailure
+from apps.integrations.readable_installations import installation_reaching, readable_installations
 from apps.integrations.reader import PageRequest, Reader, RequestFailedError
 from apps.integrations.streams.pull_request_parts import Found, errors_below, node_found
 from apps.integrations.streams.pull_requests import PULL_REQUESTS

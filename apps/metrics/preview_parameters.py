@@ -8,8 +8,8 @@ from django.db.models import Q, QuerySet
 
 from apps.activity.models import Contributor
 from apps.metrics.figures import FigureQuery, Window
-from apps.metrics.parameters import find_repository
-from apps.metrics.previews import KINDS, Preview, Rule, build_rule, preview_production, preview_rule
+from apps.metrics.query_parameters import find_repository
+from apps.metrics.rule_previews import KINDS, Preview, Rule, build_rule, preview_production, preview_rule
 from apps.teams.accounts import contributors_of
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of

@@ -4,8 +4,8 @@ from typing import Any
 
 from celery import shared_task
 
-from apps.metrics.figure_snapshots import keep_figures, thin_out
 from apps.metrics.figures import FigureQuery, Window
+from apps.metrics.hourly_figures import keep_figures, thin_out
 from apps.metrics.rebuild import mark_outdated
 from apps.metrics.recalculation import drain
 from apps.teams.models import Team

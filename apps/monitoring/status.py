@@ -18,7 +18,6 @@ from redis.retry import Retry
 
 from apps.activity.models import Change
 from apps.common import db
-from apps.integrations.access import describe, lacking_installations
 from apps.integrations.models import StreamCount
 from apps.integrations.overdue_work import (
     count_expired_leases,
@@ -27,6 +26,7 @@ from apps.integrations.overdue_work import (
     reconciliation_problems,
     scan_problems,
 )
+from apps.integrations.readable_installations import describe, lacking_installations
 from apps.metrics.models import RebuildDifference
 from apps.monitoring.models import StatusCheck
 from apps.webhooks import intake, overview, retention

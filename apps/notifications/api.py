@@ -14,7 +14,7 @@ from apps.common.api import OnlyKnownFields, OnlyKnownParameters
 from apps.notifications.invitations import invite
 from apps.teams.api.views import EDITED_BY_ADMINS, ChangesOnlyByAdmins, OfTeam
 from apps.teams.models import Invitation, TeamAccess
-from apps.teams.people import AccessRefusedError, change_role, remove, set_active
+from apps.teams.team_roles import AccessRefusedError, change_role, remove, set_active
 from apps.users.access import OnlyOperators, is_operator
 from apps.users.models import CustomUser
 

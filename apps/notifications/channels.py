@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from apps.common.encryption import can_encrypt
 from apps.notifications.models import ALERTS_OF_OPERATORS, Channel, Topic, new_secret
-from apps.notifications.webhook_request import AddressRefusedError, ensure_usable
+from apps.notifications.outgoing_request import AddressRefusedError, ensure_usable
 from apps.teams.models import Team
 
 MOST_CHANNELS = 20

@@ -17,7 +17,7 @@ from apps.notifications.models import Notification
 from apps.notifications.tasks import send_text
 from apps.teams.models import Invitation, Team, TeamAccess
 from apps.teams.models.teams import InvitationQuerySet
-from apps.teams.people import ROLES, AccessRefusedError, rank
+from apps.teams.team_roles import ROLES, AccessRefusedError, rank
 from apps.users.models import CustomUser, digest_of
 from apps.users.sign_in import has_mail
 

@@ -28,7 +28,7 @@ from apps.jobs.outcomes import Backoff
 from apps.jobs.registry import JobKind
 from apps.notifications.message_fan_out import PRIORITY
 from apps.notifications.models import SECRET_PREFIX, Channel, WebhookMessage
-from apps.notifications.webhook_request import AddressRefusedError, Answer, UnreachableError, post
+from apps.notifications.outgoing_request import AddressRefusedError, Answer, UnreachableError, post
 
 BACKOFF = Backoff(first_s=15.0, longest_s=3600.0, growth=3.0)
 MOST_ATTEMPTS = 8  # the last one comes two and a half hours after the first

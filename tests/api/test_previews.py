@@ -8,11 +8,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.activity.models import Change
-from apps.metrics import previews
+from apps.metrics import rule_previews
 from apps.metrics.figures import FigureQuery, Window, read_figures
 from apps.metrics.models import DerivedDeployment
-from apps.metrics.previews import KINDS
 from apps.metrics.recalculation import drain
+from apps.metrics.rule_previews import KINDS
 from apps.teams.models import AccountRule, DeploymentSource, HotfixRule, IncidentRule, ServiceRule
 from tests.api.conftest import UMBRELLA, Cast
 from tests.metrics.comparing import derived_tables
@@ -173,13 +173,13 @@ def test_a_rule_of_another_team_is_not_replaced_and_those_of_this_one_are_named(
 
 def test_a_preview_derives_nothing_of_other_repositories(busy_week: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = set[int]()
-    recalculate = previews.recalculate
+    recalculate = rule_previews.recalculate
 
     def watched(found: Any, **options: Any) -> None:
         seen.update(scope[0] for scope in (*found.pull_requests, *found.commits))
         recalculate(found, **options)
 
-    monkeypatch.setattr(previews, "recalculate", watched)
+    monkeypatch.setattr(rule_previews, "recalculate", watched)
     team = busy_week.teams["beta"]  # tracks acme/api alone
     client = busy_week.client(busy_week.operator)
     body = {"kind": "account", "login": "dependabot[bot]", "account_class": "human"}
@@ -188,7 +188,7 @@ def test_a_preview_derives_nothing_of_other_repositories(busy_week: Cast, monkey
 
 
 def test_a_rule_that_concerns_too_much_is_refused(busy_week: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(previews, "MOST_CHANGES", 3)
+    monkeypatch.setattr(rule_previews, "MOST_CHANGES", 3)
     answer = send(busy_week, CASES[0][0])
     assert (answer.status_code, answer.json()["code"]) == (409, "too_much_to_preview")
     assert "more than 3" in answer.json()["detail"]
@@ -260,7 +260,7 @@ def test_the_command_shows_what_a_removal_would_change(busy_week: Cast, capsys: 
 def test_the_command_says_what_is_wrong(
     busy_week: Cast, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], returncode: int, words: str
 ) -> None:
-    monkeypatch.setattr(previews, "MOST_CHANGES", 0)
+    monkeypatch.setattr(rule_previews, "MOST_CHANGES", 0)
     with pytest.raises(CommandError, match=words) as raised:
         call_command("preview_rules", *arguments)
     assert raised.value.returncode == returncode

@@ -2,8 +2,8 @@
 
 import pytest
 
-from apps.metrics.figure_snapshots import keep_figures
 from apps.metrics.figures import FigureQuery, Window
+from apps.metrics.hourly_figures import keep_figures
 from apps.metrics.models import HourlyFigures
 from tests.api.conftest import Cast
 from tests.metrics.steps import instant

@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from apps.metrics.figure_snapshots import keep_figures
 from apps.metrics.figures import FigureQuery, Window
+from apps.metrics.hourly_figures import keep_figures
 from tests.api.conftest import Cast, record_at_once
 from tests.browser import story
 from tests.browser.conftest import sign_in

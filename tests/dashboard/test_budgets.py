@@ -11,11 +11,11 @@ from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
 
 from apps.activity.models import Provenance, PullRequest
-from apps.dashboard.sections import SECTIONS
+from apps.dashboard.team_sections import SECTIONS
 from apps.dashboard.urls import urlpatterns
 from apps.integrations.models import SyncLog
-from apps.metrics.figure_snapshots import keep_figures
 from apps.metrics.figures import FigureQuery, Window
+from apps.metrics.hourly_figures import keep_figures
 from apps.metrics.models import DerivedDeployment
 from apps.notifications.models import Channel, Notification, Topic
 from apps.teams.models import Invitation, Team, TeamAccess, TeamRepository

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 
 from apps.dashboard.restatements import last_monday
-from apps.metrics.figure_snapshots import keep_figures
 from apps.metrics.figures import FigureQuery, Window
+from apps.metrics.hourly_figures import keep_figures
 from apps.metrics.models import HourlyFigures
 from tests.api.conftest import Cast
 from tests.dashboard.test_pages import read, signed_in

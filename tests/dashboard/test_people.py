@@ -234,17 +234,17 @@ class TestCommands:
 
     def test_people(self, cast: Cast) -> None:
         assert "stranger: umbrella (admin)" in self.run("people")
-        self.run("people", "viewer", "--team", "umbrella", "--role", "lead")
+        self.run("team_access", "viewer", "--team", "umbrella", "--role", "lead")
         assert TeamAccess.objects.get(user=cast.viewer, team__slug="umbrella").role == "lead"
-        self.run("people", "viewer", "--team", "umbrella", "--remove")
+        self.run("team_access", "viewer", "--team", "umbrella", "--remove")
         assert TeamAccess.objects.filter(user=cast.viewer).count() == 1
-        self.run("people", "viewer", "--deactivate")
+        self.run("team_access", "viewer", "--deactivate")
         assert "viewer: acme (viewer), deactivated" in self.run("people")
-        self.run("people", "viewer", "--activate")
+        self.run("team_access", "viewer", "--activate")
         assert CustomUser.objects.get(pk=cast.viewer.pk).is_active
         for arguments in (["nobody"], ["viewer"], ["viewer", "--team", "none", "--remove"]):
             with pytest.raises(CommandError):
-                self.run("people", *arguments)
+                self.run("team_access", *arguments)
 
     def test_invite(self, cast: Cast) -> None:
         link = self.run("invite", "acme", "--role", "lead").strip()

@@ -11,7 +11,7 @@ from apps.activity.models import Installation, PullRequest, Repository
 from apps.dashboard import figure_filters
 from apps.dashboard.cards import REASONS
 from apps.dashboard.figure_filters import canonical
-from apps.dashboard.sections import SECTIONS
+from apps.dashboard.team_sections import SECTIONS
 from apps.metrics.figures import FIGURES
 from apps.teams.models import Team, TeamAccess
 from tests.api.conftest import Cast, make_delivery

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from apps.github.auth import GitHubAccess
 from apps.github.graphql_documents import document
 from apps.github.responses import ResponseKind
-from apps.integrations.backfill.item_counts import totals_query
+from apps.integrations.backfill.github_item_counts import totals_query
 from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.faults import Fault

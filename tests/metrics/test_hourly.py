@@ -7,7 +7,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.metrics import tasks
-from apps.metrics.figure_snapshots import EVERY_HOUR_FOR
+from apps.metrics.hourly_figures import EVERY_HOUR_FOR
 from apps.metrics.models import HourlyFigures
 from apps.teams.models import Team
 from apps.users.models import CustomUser

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from apps.activity.models import Provenance
-from apps.metrics.figure_snapshots import (
+from apps.metrics.figures import FIGURES, FigureQuery, Window
+from apps.metrics.hourly_figures import (
     KINDS,
     LATE_DATA,
     LATER_EVENTS,
@@ -14,7 +15,6 @@ from apps.metrics.figure_snapshots import (
     keep_figures,
     stored_hours,
 )
-from apps.metrics.figures import FIGURES, FigureQuery, Window
 from apps.metrics.models import HourlyFigures
 from apps.teams.models import Team
 from tests.metrics.steps import deployed, instant, record_steps

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.activity.models import Installation, Repository
 from apps.common.db import is_id
 from apps.dashboard.addresses import query_string
-from apps.dashboard.operations.histories import (
+from apps.dashboard.operations.backfill_progress import (
     History,
     changes_of,
     histories_of,

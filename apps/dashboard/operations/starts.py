@@ -16,12 +16,12 @@ from django.views.decorators.http import require_http_methods
 from rest_framework.exceptions import APIException
 
 from apps.activity.models import Installation, Repository
-from apps.integrations.access import readable_installations
-from apps.integrations.api.backfill_starts import StartSerializer
+from apps.integrations.api.backfill_start_serializers import StartSerializer
 from apps.integrations.api.filters import chosen_by
 from apps.integrations.backfill.console import forecast_lines
 from apps.integrations.backfill.requests import StartResult, forecast_asked, start_asked
 from apps.integrations.backfill.start import NothingToStartError
+from apps.integrations.readable_installations import readable_installations
 from apps.integrations.streams import STREAM_NAMES
 from apps.jobs.changes import JobsBusyError
 from apps.teams.models import Team

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from apps.activity.models import Repository
 from apps.dashboard.operations.access import for_operators
-from apps.dashboard.operations.histories import History, histories_of, repositories_with_history
+from apps.dashboard.operations.backfill_progress import History, histories_of, repositories_with_history
 from apps.dashboard.setup.app_form import AppForm
 from apps.github.registration import installation_url
 from apps.github.secret_rotation import Rotation, latest_signatures, rotation

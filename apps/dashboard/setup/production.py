@@ -17,7 +17,7 @@ from apps.dashboard.operations.access import for_operators
 from apps.metrics.figures import FIGURES
 from apps.metrics.models import DerivedDeployment
 from apps.metrics.preview_parameters import make_preview
-from apps.metrics.previews import Preview, PreviewRefusedError
+from apps.metrics.rule_previews import Preview, PreviewRefusedError
 from apps.teams.models import DeploymentSource, Team
 from apps.teams.production import set_production, set_source
 from apps.teams.visibility import repositories_of

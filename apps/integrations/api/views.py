@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from apps.activity.models import Repository
 from apps.common.api import NewestFirst, OnlyKnownParameters
-from apps.integrations.api.backfill_starts import ForecastSerializer, StartedSerializer, StartSerializer
+from apps.integrations.api.backfill_start_serializers import ForecastSerializer, StartedSerializer, StartSerializer
 from apps.integrations.api.filters import BackfillFilter, DriftFilter, RepositorySyncFilter, SyncFilter, chosen_by
 from apps.integrations.api.serializers import (
     BackfillSerializer,

@@ -20,7 +20,6 @@ from apps.activity.record import record
 from apps.common import db
 from apps.common.failpoints import failpoint
 from apps.github.payload import EPOCH
-from apps.integrations.access import installation_reaching
 from apps.integrations.drift import count_drift
 from apps.integrations.models import Backfill
 from apps.integrations.outcomes import (
@@ -36,6 +35,7 @@ from apps.integrations.outcomes import (
     TryAgain,
     Wait,
 )
+from apps.integrations.readable_installations import installation_reaching
 from apps.integrations.reader import Page, Reader, Skipped, storable
 from apps.jobs.models import LEASE, ClaimLostError, Job, JobQuerySet
 

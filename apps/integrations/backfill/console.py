@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from apps.github.rate_limit import BudgetNow
-from apps.integrations.backfill.item_counts import Uncounted
+from apps.integrations.backfill.github_item_counts import Uncounted
 from apps.integrations.backfill.start_forecast import Cost, Forecast
 from apps.integrations.backfill.status import Progress, progress_of
 from apps.integrations.models import Backfill

@@ -14,8 +14,7 @@ from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.common.encryption import UndecryptableError
 from apps.github.auth import GitHubAccess, github
 from apps.github.credentials import NoCredentialsError, app_credentials
-from apps.integrations.access import readable_installations
-from apps.integrations.backfill.item_counts import Effort
+from apps.integrations.backfill.github_item_counts import Effort
 from apps.integrations.backfill.start import (
     MOST_NAMED,
     CannotBeReadError,
@@ -28,6 +27,7 @@ from apps.integrations.backfill.start_forecast import Forecast, forecast
 from apps.integrations.discovery import find_installations
 from apps.integrations.installations import list_installation
 from apps.integrations.models import Backfill
+from apps.integrations.readable_installations import readable_installations
 from apps.integrations.reader import RequestFailedError
 from apps.jobs.changes import others_first
 from apps.webhooks.parsing import UnusablePayloadError

@@ -21,7 +21,6 @@ from apps.github.credentials import NoCredentialsError
 from apps.github.objects.repositories import repository_facts
 from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
-from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.claimed_stream import Claimed, apply_outcome, commit_page, resolve
 from apps.integrations.models import Backfill, RepositorySync
 from apps.integrations.outcomes import (
@@ -39,6 +38,7 @@ from apps.integrations.outcomes import (
     shrink_after_crash,
     try_again,
 )
+from apps.integrations.readable_installations import installation_reaching
 from apps.integrations.reader import Page, PageRequest, Reader, RequestFailedError, StreamReader
 from apps.integrations.streams import STREAMS
 from apps.jobs.models import Job

@@ -11,8 +11,8 @@ from django.db.models.functions import Lower
 
 from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.github.rate_limit import Priority
-from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.models import Backfill, RepositorySync
+from apps.integrations.readable_installations import installation_reaching, readable_installations
 from apps.integrations.streams import STREAM_NAMES, STREAMS
 from apps.jobs.changes import enqueue_after_commit, lock_starts
 from apps.teams.models import Team

@@ -15,10 +15,10 @@ from apps.activity.models import Repository
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import RESERVES, BudgetNow, Priority
 from apps.github.responses import CORE, GRAPHQL
-from apps.integrations.access import installation_reaching
-from apps.integrations.backfill.item_counts import Counting, Effort, Uncounted
+from apps.integrations.backfill.github_item_counts import Counting, Effort, Uncounted
 from apps.integrations.backfill.start import Scope
 from apps.integrations.models import Backfill
+from apps.integrations.readable_installations import installation_reaching
 from apps.integrations.streams import STREAMS
 
 WINDOW_S = 3600.0

@@ -26,7 +26,7 @@ from apps.integrations.backfill.start import Scope, start
 from apps.integrations.drift import count_recovered, source_of
 from apps.integrations.models import RepositorySync, SyncLog
 from apps.integrations.reader import Reader, RequestFailedError
-from apps.integrations.reconciliation.claims import Claimed, Settled, end, settle
+from apps.integrations.reconciliation.claimed_repositories import Claimed, Settled, end, settle
 from apps.integrations.reconciliation.local_state import (
     COUNTED_WEEKLY,
     LONGEST_OPEN,

@@ -14,8 +14,8 @@ from apps.common.db import lock_unclaimed
 from apps.common.failpoints import failpoint
 from apps.github.probes import MOST_AT_ONCE
 from apps.github.rate_limit import Priority
-from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
+from apps.integrations.readable_installations import installation_reaching, readable_installations
 from apps.integrations.reconciliation import schedule
 from apps.integrations.reconciliation.schedule import (
     EVERYTHING,

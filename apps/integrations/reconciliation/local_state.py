@@ -18,7 +18,7 @@ from apps.activity.models import Coverage, Repository
 from apps.github.payload import EPOCH
 from apps.github.probes import ProbedStream
 from apps.integrations.models import Backfill, RepositorySync, StreamCount, StreamMark
-from apps.integrations.reconciliation.claims import rows, run
+from apps.integrations.reconciliation.claimed_repositories import rows, run
 from apps.integrations.streams import STREAM_NAMES, STREAMS
 from apps.integrations.streams.commits import COMMITS
 from apps.integrations.streams.stream import Stream

@@ -28,12 +28,12 @@ from apps.github.payload import PayloadReader, parse_time
 from apps.github.probes import MOST_AT_ONCE, MOST_PULL_REQUESTS, ProbeRequest, probe_query, read_probe
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import REFUSALS, Answer, ResponseKind
-from apps.integrations.access import installation_reaching, readable_installations
 from apps.integrations.drift import count_drift, source_of
 from apps.integrations.models import RepositorySync
 from apps.integrations.outcomes import MOST_ATTEMPTS, SUSPECT_ATTEMPTS
+from apps.integrations.readable_installations import installation_reaching, readable_installations
 from apps.integrations.reader import Reader, RequestFailedError
-from apps.integrations.reconciliation.claims import (
+from apps.integrations.reconciliation.claimed_repositories import (
     CRASHED,
     FAILURES,
     NOT_REACHED,

@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from apps.activity.models import Repository
-from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.console import full_name
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError, chosen
 from apps.integrations.models import Backfill, Drift, RepositorySync, SyncLog
+from apps.integrations.readable_installations import installation_reaching
 from apps.integrations.reconciliation.schedule import (
     EVERYTHING,
     MOST_REPOSITORIES,

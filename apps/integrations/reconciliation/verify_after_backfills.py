@@ -18,12 +18,12 @@ from apps.common.failpoints import failpoint
 from apps.github import auth
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import Priority
-from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamCount
 from apps.integrations.outcomes import MOST_ATTEMPTS
+from apps.integrations.readable_installations import installation_reaching
 from apps.integrations.reader import Reader, RequestFailedError, storable
-from apps.integrations.reconciliation.claims import (
+from apps.integrations.reconciliation.claimed_repositories import (
     CRASHED,
     FAILURES,
     NOT_REACHED,

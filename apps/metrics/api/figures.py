@@ -20,14 +20,14 @@ from rest_framework.response import Response
 
 from apps.common.api import Pages, truth_in
 from apps.metrics.api.examples import ONE_FIGURE, SEVERAL_FIGURES, SUPPRESSED_GROUPS
-from apps.metrics.api.parameters import DETAIL, FIGURE, FORMAT, KEY, LISTING, QUERY, READING, names
+from apps.metrics.api.openapi_parameters import DETAIL, FIGURE, FORMAT, KEY, LISTING, QUERY, READING, names
 from apps.metrics.api.serializers import EntitySerializer, FigureSerializer, FiguresSerializer
 from apps.metrics.figures import FIGURES, Asked, Entity, FigureQuery, figure_of, list_entities, read_figure
 from apps.metrics.figures.document import describe_figures, describe_query
 from apps.metrics.figures.entities import Listing, count_entities, github_url, iterate_entities
 from apps.metrics.figures.suppression import SUPPRESSED, is_list_suppressed, least_of, words_of
 from apps.metrics.freshness import tag_of
-from apps.metrics.parameters import asked_in, compared_in, ensure_fitting, figures_in, listing_in, query_of
+from apps.metrics.query_parameters import asked_in, compared_in, ensure_fitting, figures_in, listing_in, query_of
 from apps.teams.api.views import OfTeam
 from apps.teams.models import Team
 

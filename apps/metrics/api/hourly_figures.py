@@ -14,14 +14,14 @@ from rest_framework.response import Response
 
 from apps.common.api import InstantFilter, Pages
 from apps.metrics.api.examples import RESTATEMENTS
-from apps.metrics.api.parameters import names
+from apps.metrics.api.openapi_parameters import names
 from apps.metrics.api.pull_requests import SourceSerializer
 from apps.metrics.api.serializers import WindowSerializer
 from apps.metrics.explanation.pull_request import source_as_json
-from apps.metrics.figure_snapshots import DAYS, RestatedHour, Restatement, stored_hours
 from apps.metrics.figures import FigureQuery, Window
+from apps.metrics.hourly_figures import DAYS, RestatedHour, Restatement, stored_hours
 from apps.metrics.models import HourlyFigures
-from apps.metrics.parameters import day_in
+from apps.metrics.query_parameters import day_in
 from apps.teams.api.views import OfTeam
 
 

@@ -15,11 +15,11 @@ from apps.activity.api.serializers import PullRequestSerializer
 from apps.activity.models import PullRequest
 from apps.common.api import OnlyKnownParameters
 from apps.metrics.api.examples import EXPLANATION
-from apps.metrics.api.parameters import QUERY, PullRequestFilter, names
+from apps.metrics.api.openapi_parameters import QUERY, PullRequestFilter, names
 from apps.metrics.api.serializers import AIEvidenceSerializer, PullRequestDetailSerializer
 from apps.metrics.explanation.pull_request import as_document, explain
 from apps.metrics.figures import Bots, Hours
-from apps.metrics.parameters import one_of
+from apps.metrics.query_parameters import one_of
 from apps.teams.api.views import OfTeam
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of, repositories_visible_to

@@ -11,7 +11,7 @@ from rest_framework import generics
 from apps.activity.api.serializers import RepositoryDetailSerializer, RepositorySerializer
 from apps.activity.models import Repository
 from apps.common.api import OnlyKnownParameters
-from apps.metrics.api.teams import CompleteFields
+from apps.metrics.api.completeness import CompleteFields
 from apps.metrics.completeness import report_of
 from apps.metrics.completeness.descriptions import describe_with_sentence
 from apps.teams.api.views import RepositoryFilter

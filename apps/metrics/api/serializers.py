@@ -15,7 +15,7 @@ from apps.activity.api.serializers import (
     ReviewSerializer,
 )
 from apps.activity.models import Provenance, PullRequest, PullRequestEvent, Review
-from apps.metrics.api.teams import SENTENCE, CompleteSerializer
+from apps.metrics.api.completeness import SENTENCE, CompleteSerializer
 from apps.metrics.figures import AI, Attribution, Entity, Hours
 from apps.metrics.figures.entities import KINDS, github_url
 from apps.metrics.figures.figure import Measure

@@ -3,15 +3,15 @@
 from django.urls import path
 
 from apps.metrics.api import (
+    completeness,
     figures,
     goals,
     hourly_figures,
     incidents,
-    previews,
     pull_requests,
     reports,
     repositories,
-    teams,
+    rule_previews,
 )
 
 urlpatterns = [
@@ -26,13 +26,13 @@ urlpatterns = [
     path("teams/<slug:slug>/figures/<slug:key>/entities/", figures.EntitiesView.as_view(), name="figure-entities"),
     path("teams/<slug:slug>/goals/", goals.GoalsView.as_view(), name="team-goals"),
     path("teams/<slug:slug>/goals/<int:pk>/", goals.GoalView.as_view(), name="team-goal"),
-    path("teams/<slug:slug>/previews/", previews.PreviewsView.as_view(), name="team-previews"),
+    path("teams/<slug:slug>/previews/", rule_previews.PreviewsView.as_view(), name="team-previews"),
     path(
         "teams/<slug:slug>/pull-requests/<int:repository_id>/<int:number>/explain/",
         pull_requests.ExplanationView.as_view(),
         name="explanation",
     ),
-    path("teams/<slug:slug>/", teams.CompleteTeamView.as_view(), name="team-detail"),
+    path("teams/<slug:slug>/", completeness.CompleteTeamView.as_view(), name="team-detail"),
     path("repositories/", repositories.RepositoriesView.as_view(), name="repository-list"),
     path("deployments/", reports.DeploymentsView.as_view(), name="deployment-list"),
     path("incidents/", incidents.IncidentsView.as_view(), name="incident-list"),

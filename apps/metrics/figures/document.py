@@ -5,9 +5,7 @@ from typing import Any
 
 from apps.metrics.completeness.descriptions import describe_completeness, describe_with_sentence, format_instant
 from apps.metrics.figures.query import FigureQuery
-from apps.metrics.figures.readings import FigureReading
-from apps.metrics.figures.registry import figure_of
-from apps.metrics.figures.values import (
+from apps.metrics.figures.reader import (
     VALUE_ONLY,
     Asked,
     completeness_by_figure,
@@ -16,6 +14,8 @@ from apps.metrics.figures.values import (
     is_read,
     read_together,
 )
+from apps.metrics.figures.readings import FigureReading
+from apps.metrics.figures.registry import figure_of
 
 
 def as_document(query: FigureQuery, *, keys: Iterable[str] | None = None, asked: Asked = VALUE_ONLY) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from django.db.models import Q
 
 from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, ISSUES, PULL_REQUESTS
-from apps.metrics.figures import ai, ci, failures, merge_queue, populations, reviews, rework
-from apps.metrics.figures.failures import INCIDENTS
+from apps.metrics.figures import ai, ci, incidents_and_failures, merge_queue, populations, reviews, rework
 from apps.metrics.figures.figure import BY_AUTHOR, BY_REPOSITORY, NO_VALUE, Figure, Measure, Variant
+from apps.metrics.figures.incidents_and_failures import INCIDENTS
 from apps.metrics.figures.sql_statement import Remark
 
 PRODUCTION = (
@@ -377,7 +377,7 @@ DEFINED = (
             "A deployment fails once, whatever remedied it and however many incidents it caused.",
             NO_VALUE,
         ),
-        population=failures.failing,
+        population=incidents_and_failures.failing,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS, ISSUES),
         needs_source=True,
     ),
@@ -388,7 +388,7 @@ DEFINED = (
         measure=Measure.DISTRIBUTION,
         definition="Time from a failing deployment to the first one that remedied it, by the day of the remedy.",
         rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, NO_VALUE),
-        population=failures.recoveries,
+        population=incidents_and_failures.recoveries,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS, ISSUES),
         needs_source=True,
     ),
@@ -399,13 +399,13 @@ DEFINED = (
         measure=Measure.SHARE,
         definition="Share of the successful deployments to production in the period that remedied an earlier one.",
         rules=(BY_REPOSITORY, PRODUCTION, REMEDIES, NO_VALUE),
-        population=failures.rework,
+        population=incidents_and_failures.rework,
         streams=(PULL_REQUESTS, COMMITS, DEPLOYMENTS, ISSUES),
         needs_source=True,
     ),
     *rework.DEFINED,
     *ci.DEFINED,
-    *failures.DEFINED,
+    *incidents_and_failures.DEFINED,
 )
 FIGURES: Mapping[str, Figure] = MappingProxyType({figure.key: figure for figure in DEFINED})
 VARIANTS = tuple(dict.fromkeys(name for figure in DEFINED for name in figure.variants))

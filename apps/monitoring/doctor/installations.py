@@ -10,7 +10,7 @@ from apps.github.auth import GitHubAccess
 from apps.github.credentials import has_credentials
 from apps.github.permissions import lack_of
 from apps.github.responses import Answer, ResponseKind
-from apps.integrations.access import readable_installations, settings_page
+from apps.integrations.readable_installations import readable_installations, settings_page
 from apps.monitoring.doctor.checks import Check, CheckStoppedError, failure, ok, unchecked, warning
 from apps.monitoring.doctor.github import LOOKED_AT, PURPOSE, explain_failure, read_as_app
 from apps.webhooks.models import Delivery, DeliveryBody

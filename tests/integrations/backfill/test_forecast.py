@@ -11,8 +11,15 @@ from graphql import parse, validate
 
 from apps.activity.models import Repository
 from apps.github.auth import GitHubAccess
-from apps.integrations.backfill import item_counts, requests
-from apps.integrations.backfill.item_counts import MOST_AT_ONCE, TOO_LATE, Counting, Effort, Uncounted, totals_query
+from apps.integrations.backfill import github_item_counts, requests
+from apps.integrations.backfill.github_item_counts import (
+    MOST_AT_ONCE,
+    TOO_LATE,
+    Counting,
+    Effort,
+    Uncounted,
+    totals_query,
+)
 from apps.integrations.backfill.start import Scope
 from apps.integrations.backfill.start_forecast import Cost, Window, cost_of, duration_of
 from apps.integrations.backfill.status import Progress, progress_of
@@ -208,7 +215,7 @@ def test_after_its_deadline_nothing_more_is_asked_and_the_rest_is_said_to_be_unc
         fake.world.add(f"r{number}", installation_id=ACME, repository_id=number, size=Size(pull_requests=1))
         reach(f"acme/r{number}", number)
     passed = SimpleNamespace(monotonic=lambda: float(len(fake.calls("graphql"))), sleep=time.sleep)
-    monkeypatch.setattr(item_counts, "time", passed)
+    monkeypatch.setattr(github_item_counts, "time", passed)
     found = counting(worker, effort=Effort(deadline_s=1.0))
     assert len(found.items) == MOST_AT_ONCE
     assert [each.why for each in found.uncounted] == [TOO_LATE] * (MOST_AT_ONCE - 1)

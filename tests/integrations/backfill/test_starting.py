@@ -9,9 +9,9 @@ import pytest
 from django.db import connection, transaction
 
 from apps.activity.models import Contributor, Installation, Repository, RepositoryAccess
-from apps.integrations.access import installation_reaching
 from apps.integrations.backfill.start import NothingToStartError, Scope, chosen, start
 from apps.integrations.models import Backfill
+from apps.integrations.readable_installations import installation_reaching
 from apps.integrations.streams import STREAM_NAMES
 from apps.jobs.changes import retry
 from apps.teams.models import Team, TeamRepository

@@ -12,13 +12,13 @@ from apps.activity.models import Contributor, Installation, Repository
 from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, short_installation, user
 from apps.github.auth import GitHubAccess
 from apps.integrations import installations
-from apps.integrations.access import lacking_installations
 from apps.integrations.backfill.requests import RepositoryResolver
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.discovery import find_installations
 from apps.integrations.installations import due_installations, list_installation, open_listings
 from apps.integrations.models import Backfill
 from apps.integrations.overdue_work import count_overdue_listings
+from apps.integrations.readable_installations import lacking_installations
 from apps.jobs.models import Job
 from apps.metrics.recalculation import drain as recalculate
 from apps.monitoring.doctor.installations import check_installations

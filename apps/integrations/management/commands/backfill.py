@@ -23,7 +23,7 @@ from apps.integrations.backfill.console import (
     unreachable_lines,
     watch,
 )
-from apps.integrations.backfill.item_counts import Effort
+from apps.integrations.backfill.github_item_counts import Effort
 from apps.integrations.backfill.requests import RepositoryResolver
 from apps.integrations.backfill.start import CannotBeReadError, NothingToStartError, Scope, Started, chosen, start
 from apps.integrations.backfill.start_forecast import forecast

@@ -12,7 +12,7 @@ from apps.metrics.figures import FIGURES
 from apps.metrics.figures.formatting import as_words
 from apps.metrics.management.commands.figures import find_team
 from apps.metrics.preview_parameters import FIELDS, fields_of, in_words_of_the_request, make_preview
-from apps.metrics.previews import Compared, Preview, PreviewRefusedError
+from apps.metrics.rule_previews import Compared, Preview, PreviewRefusedError
 from apps.teams.models import AccountRule, DeploymentSource
 
 EXAMPLES = """

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.notifications.invitations import invite
 from apps.teams.models import Invitation, Team
-from apps.teams.people import ROLES, AccessRefusedError
+from apps.teams.team_roles import ROLES, AccessRefusedError
 
 
 class Command(BaseCommand):

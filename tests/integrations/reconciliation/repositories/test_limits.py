@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.activity.models import Repository
 from apps.integrations.models import RepositorySync
-from apps.integrations.reconciliation.claims import claim_more
+from apps.integrations.reconciliation.claimed_repositories import claim_more
 from apps.jobs.claims import claim_next
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault, graphql, secondary, status, too_heavy

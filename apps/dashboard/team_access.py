@@ -23,7 +23,7 @@ from apps.dashboard.teams import named
 from apps.notifications.invitations import Issued, invite
 from apps.teams.github_teams import ProposalRefusedError, create_team, members_of, proposed_to
 from apps.teams.models import Invitation, Team, TeamAccess
-from apps.teams.people import ROLES, AccessRefusedError, change_role, remove, set_active
+from apps.teams.team_roles import ROLES, AccessRefusedError, change_role, remove, set_active
 from apps.users.access import is_operator
 from apps.users.models import CustomUser
 from apps.users.sign_in import has_mail

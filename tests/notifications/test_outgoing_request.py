@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from apps.notifications import webhook_request
-from apps.notifications.webhook_request import AddressRefusedError, UnreachableError, ensure_usable, post
+from apps.notifications import outgoing_request
+from apps.notifications.outgoing_request import AddressRefusedError, UnreachableError, ensure_usable, post
 from tests.notifications.receiver import Receiver, receiving
 
 PRIVATE = (
@@ -126,7 +126,7 @@ def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
 
 
 def test_only_the_beginning_of_an_answer_is_read(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook_request, "LONGEST_ANSWER", 1)
+    monkeypatch.setattr(outgoing_request, "LONGEST_ANSWER", 1)
     assert post(f"{receiver.url}/hook", b"{}", headers={}).body == "o"
 
 
@@ -139,7 +139,7 @@ def test_only_the_beginning_of_an_answer_is_read(receiver: Receiver, monkeypatch
 def test_an_answer_whose_body_does_not_end_is_one(
     settings: Any, monkeypatch: pytest.MonkeyPatch, begun: bytes, is_kept_open: bool
 ) -> None:
-    monkeypatch.setattr(webhook_request, "READ_S", 0.3)
+    monkeypatch.setattr(outgoing_request, "READ_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         origin = f"http://127.0.0.1:{server.getsockname()[1]}"
         settings.OUTGOING_WEBHOOK_ORIGINS = [origin]
@@ -160,7 +160,7 @@ def test_a_receiver_that_is_not_there_is_said_to_be_unreachable_without_its_addr
 
 
 def test_a_receiver_that_is_silent_costs_seconds(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook_request, "READ_S", 0.2)
+    monkeypatch.setattr(outgoing_request, "READ_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         origin = f"http://127.0.0.1:{server.getsockname()[1]}"
         settings.OUTGOING_WEBHOOK_ORIGINS = [origin]

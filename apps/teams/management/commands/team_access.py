@@ -1,4 +1,4 @@
-"""The command `people`: who has access to which team, and users who may no longer sign in."""
+"""The command `team_access`: who has access to which team, and users who may no longer sign in."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.teams.models import Team, TeamAccess
-from apps.teams.people import ROLES
+from apps.teams.team_roles import ROLES
 from apps.users.models import CustomUser
 
 

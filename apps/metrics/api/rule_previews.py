@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from apps.common.api import OnlyKnownFields, RepositoryField
 from apps.metrics.figures import FIGURES
 from apps.metrics.preview_parameters import FIELDS, fields_of, in_words_of_the_request, make_preview
-from apps.metrics.previews import Preview, PreviewRefusedError
+from apps.metrics.rule_previews import Preview, PreviewRefusedError
 from apps.teams.api.views import EDITED_BY_ADMINS, OfTeam
 from apps.teams.models import AccountRule, DeploymentSource
 

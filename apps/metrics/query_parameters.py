@@ -19,8 +19,8 @@ from apps.metrics.figures import AI, FIGURES, Asked, Bots, Figure, FigureQuery, 
 from apps.metrics.figures.dimensions import DIMENSIONS, OF_REPOSITORY, filters_of
 from apps.metrics.figures.entities import ORDERINGS, Listing
 from apps.metrics.figures.filters import Account, Attribution
+from apps.metrics.figures.reader import figures_for
 from apps.metrics.figures.registry import VARIANTS
-from apps.metrics.figures.values import figures_for
 from apps.teams.accounts import contributors_of
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from apps.jobs.models import Job
 from apps.jobs.runner import run_jobs
-from apps.metrics import sample
+from apps.metrics import rebuild_sample
 from apps.metrics.models import DerivedPullRequest, RebuildDifference, RebuildSample
 from apps.metrics.rebuild import Difference
 from apps.monitoring.doctor.work import check_figures
@@ -33,8 +33,8 @@ def _fixture_a(teams: dict[str, Team]) -> None:
 
 def compare() -> None:
     """Run the job, which is due, as the dispatcher and a worker do."""
-    sample.plan()
-    Job.objects.filter(kind=sample.KIND.name).update(not_before=timezone.now())
+    rebuild_sample.plan()
+    Job.objects.filter(kind=rebuild_sample.KIND.name).update(not_before=timezone.now())
     run_jobs(task_id="mine", is_redelivered=False)
 
 
@@ -54,9 +54,9 @@ def test_a_night_compares_a_sample_once_and_finds_nothing() -> None:
     assert gauges() == {"compared": night.compared, "differences": 0}
     assert check_status() == []
     assert f"{night.compared} entities of 2 repositories were derived again; nothing differs" in check_figures().found
-    job = Job.objects.get(kind=sample.KIND.name)
+    job = Job.objects.get(kind=rebuild_sample.KIND.name)
     assert job.state == Job.State.WAITING
-    due_at = datetime.combine(night.night + sample.DAY, time(5), UTC)
+    due_at = datetime.combine(night.night + rebuild_sample.DAY, time(5), UTC)
     assert abs(job.not_before - due_at) < timedelta(minutes=1)
 
 
@@ -78,15 +78,15 @@ def test_a_difference_is_an_alert_until_the_repository_is_rebuilt() -> None:
 
 
 def test_of_a_repository_so_many_entities_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample, "KEYS", 1)
-    monkeypatch.setattr(sample, "REPOSITORIES", 1)
+    monkeypatch.setattr(rebuild_sample, "KEYS", 1)
+    monkeypatch.setattr(rebuild_sample, "REPOSITORIES", 1)
     compare()
     assert RebuildSample.objects.get().repositories == 1
     assert 1 <= RebuildSample.objects.get().compared <= 10, "one of each kind"
 
 
 def test_a_repository_that_cannot_be_derived_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    derive = sample.differences
+    derive = rebuild_sample.differences
     broken: list[int] = []
 
     def break_the_first(repository_ids: list[int], **options: Any) -> Iterator[Difference]:
@@ -95,10 +95,10 @@ def test_a_repository_that_cannot_be_derived_holds_up_no_other(monkeypatch: pyte
             raise ArithmeticError
         return derive(repository_ids, **options)
 
-    monkeypatch.setattr(sample, "differences", break_the_first)
+    monkeypatch.setattr(rebuild_sample, "differences", break_the_first)
     with pytest.raises(ArithmeticError):
         compare()
-    Job.objects.filter(kind=sample.KIND.name).update(lease_until=timezone.now() - timedelta(seconds=1))
+    Job.objects.filter(kind=rebuild_sample.KIND.name).update(lease_until=timezone.now() - timedelta(seconds=1))
     compare()
     night = RebuildSample.objects.get()
     assert (night.repositories, night.skipped, night.waiting) == (1, 1, [])
@@ -106,10 +106,10 @@ def test_a_repository_that_cannot_be_derived_holds_up_no_other(monkeypatch: pyte
 
 def test_what_waits_for_its_recalculation_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     DerivedPullRequest.objects.filter(repository_id=API, number=1).update(cycle_seconds=1)
-    monkeypatch.setattr(sample, "drain", lambda *, seconds: False)
+    monkeypatch.setattr(rebuild_sample, "drain", lambda *, seconds: False)
     compare()
     assert not RebuildDifference.objects.exists()
-    job = Job.objects.get(kind=sample.KIND.name)
+    job = Job.objects.get(kind=rebuild_sample.KIND.name)
     assert job.reason == "recalculating"
-    assert timezone.now() < job.not_before < timezone.now() + sample.RECALCULATING
+    assert timezone.now() < job.not_before < timezone.now() + rebuild_sample.RECALCULATING
     assert API in RebuildSample.objects.get().waiting
