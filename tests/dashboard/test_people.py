@@ -232,14 +232,14 @@ class TestCommands:
         call_command(*arguments, stdout=out, stderr=out)
         return out.getvalue()
 
-    def test_people(self, cast: Cast) -> None:
-        assert "stranger: umbrella (admin)" in self.run("people")
+    def test_team_access(self, cast: Cast) -> None:
+        assert "stranger: umbrella (admin)" in self.run("team_access")
         self.run("team_access", "viewer", "--team", "umbrella", "--role", "lead")
         assert TeamAccess.objects.get(user=cast.viewer, team__slug="umbrella").role == "lead"
         self.run("team_access", "viewer", "--team", "umbrella", "--remove")
         assert TeamAccess.objects.filter(user=cast.viewer).count() == 1
         self.run("team_access", "viewer", "--deactivate")
-        assert "viewer: acme (viewer), deactivated" in self.run("people")
+        assert "viewer: acme (viewer), deactivated" in self.run("team_access")
         self.run("team_access", "viewer", "--activate")
         assert CustomUser.objects.get(pk=cast.viewer.pk).is_active
         for arguments in (["nobody"], ["viewer"], ["viewer", "--team", "none", "--remove"]):
