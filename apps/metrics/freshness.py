@@ -5,13 +5,13 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from apps.common import db
 from apps.metrics.completeness import OF_FIGURES
 from apps.metrics.completeness.knowledge import DIGESTS
 from apps.metrics.figures import FIGURES, FigureQuery
-from apps.metrics.figures.suppression import least_of
 from apps.metrics.models import TeamFreshness
 from apps.teams.models import Team
 
@@ -72,15 +72,15 @@ def tag_of(query: FigureQuery, *chosen: Any, is_as_of_now: bool) -> str:
 
 
 def _inputs(query: FigureQuery) -> Sequence[Any]:
-    settings = query.team.slug, query.team.production_environments, query.memberships
-    shown = least_of(query), query.is_of_oneself
-    return settings, shown, query.repositories, query.pending, read_state(query)
+    chosen = query.team.slug, query.team.production_environments, query.memberships
+    return chosen, query.is_of_oneself, query.repositories, query.pending, read_state(query)
 
 
 @cache
 def _definitions() -> str:
     return _digest(
-        *((one.key, one.title, one.unit, one.version, one.definition, one.rules) for one in FIGURES.values())
+        *(settings.SMALLEST_GROUP, settings.SMALLEST_GROUP_ACROSS_TEAMS),
+        *((one.key, one.title, one.unit, one.version, one.definition, one.rules) for one in FIGURES.values()),
     )
 
 

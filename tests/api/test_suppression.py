@@ -8,7 +8,7 @@ from django.core.management import call_command
 
 from apps.metrics.figures.formatting import NO_VALUE
 from apps.metrics.figures.suppression import suppressed_parts
-from apps.teams.models import TeamAccess
+from apps.teams.models import TeamAccess, TeamRepository
 from tests.api.conftest import Cast
 from tests.dashboard.test_pages import read, signed_in
 from tests.metrics.steps import PullRequestSteps, person, profile, record_steps, repository
@@ -92,6 +92,12 @@ def test_inside_a_team_everything_is_shown(work: Cast) -> None:
     assert groups(figure(work, "group_by=author", **inside)) == {"ana": 3, "cy": 2}
     assert figure(work, "ai=assisted", **inside)["n"] == 1
     assert entities(work, "author=cy", **inside).json()["count"] == 2
+
+
+def test_in_the_only_team_of_an_account_everything_is_shown(work: Cast) -> None:
+    TeamRepository.objects.filter(repository__owner=work.teams["acme"].account_id).delete()
+    assert groups(figure(work, "group_by=author")) == {"ana": 9, "ben": 6, "cy": 2}
+    assert entities(work, "author=cy").json()["count"] == 2
 
 
 def test_the_thresholds_are_settings(work: Cast, settings: Any) -> None:

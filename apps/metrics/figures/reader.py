@@ -14,7 +14,7 @@ from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.readings import Bin, FigureReading, Group, Point
 from apps.metrics.figures.registry import FIGURES, figure_of
 from apps.metrics.figures.sql_statement import NONE, QUANTILES, Aggregates, Detail, Found, Question, Wanted, Wants, read
-from apps.metrics.figures.suppression import dimension_of, least_of, suppress, whole_of
+from apps.metrics.figures.suppression import PRIVATE, dimension_of, least_of, suppress, whole_of
 from apps.metrics.figures.windows import Granularity, Window
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -83,10 +83,11 @@ def read_together(
 
 def _suppressed(readings: list[FigureReading], *, query: FigureQuery, asked: Asked) -> list[FigureReading]:
     """Return the readings without what few rows come to; of a person or of evidence, beside those of everybody."""
-    if least_of(query) <= 1:
+    whole = whole_of(query)
+    if (whole is None and asked.group_by not in PRIVATE) or least_of(query) <= 1:
         return readings
     of_everybody = dict[str, FigureReading]()
-    if (whole := whole_of(query)) is not None:
+    if whole is not None:
         by_group = Asked(group_by=dimension_of(query))
         [found] = read_together([(whole, by_group)], keys=[one.figure for one in readings])
         of_everybody = {one.figure: one for one in found}

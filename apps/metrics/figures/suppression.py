@@ -24,9 +24,8 @@ AI_KEYS: Mapping[AI | None, str] = {AI.NONE: ""}
 
 
 def least_of(query: FigureQuery) -> int:
-    """Return of how many rows a part is shown: of more in the team of a whole account, which is many teams."""
-    is_across_teams = query.team.account_id is not None
-    least: int = settings.SMALLEST_GROUP_ACROSS_TEAMS if is_across_teams else settings.SMALLEST_GROUP
+    """Return of how many rows a part is shown: of more in the team of an account that has other teams too."""
+    least: int = settings.SMALLEST_GROUP_ACROSS_TEAMS if query.team.is_divided else settings.SMALLEST_GROUP
     return least
 
 
@@ -79,8 +78,8 @@ def suppress(
 
 def is_list_suppressed(reading: FigureReading, query: FigureQuery, *, listing: Listing) -> bool:
     """Return whether the list behind the reading is not shown; what is searched for in it does not matter."""
-    least, whole = least_of(query), whole_of(query)
-    if reading.is_suppressed or not listing.excluded or least <= 1 or whole is None:
+    whole = whole_of(query)
+    if reading.is_suppressed or not listing.excluded or whole is None or (least := least_of(query)) <= 1:
         return reading.is_suppressed
     excluded = Listing(excluded=listing.excluded)
     n, of_everybody = (count_entities(reading.figure, one, listing=excluded) for one in (query, whole))
@@ -90,8 +89,8 @@ def is_list_suppressed(reading: FigureReading, query: FigureQuery, *, listing: L
 def words_of(least: int) -> str:
     """Return why something is not shown."""
     return (
-        f"Fewer than {least} of one person or kind of evidence, or of all others, are not shown in the team of a whole "
-        "account. Use a longer period, or a team of some of its people."
+        f"Fewer than {least} of one person or kind of evidence, or of all others, are not shown in the team of an "
+        "account that has other teams. Use a longer period, or one of those teams."
     )
 
 

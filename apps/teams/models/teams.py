@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 from zoneinfo import available_timezones
 
@@ -207,6 +208,12 @@ class Team(MarksChange):
 
     def __str__(self) -> str:
         return self.name
+
+    @cached_property
+    def is_divided(self) -> bool:
+        """Say whether it is of an account in which there are other teams."""
+        others = TeamRepository.objects.filter(repository__owner=self.account_id).exclude(team=self.pk)
+        return self.account_id is not None and others.exists()
 
     def change(self) -> tuple[Change.Kind, str]:
         return Change.Kind.TEAM, str(self.pk)

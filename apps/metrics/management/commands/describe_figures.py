@@ -27,7 +27,7 @@ Rows of the period that do not count are counted by reason, and listed: together
 Series are of local days, weeks from Monday, or months, cut at the ends of the window; a bucket that is cut or has not
 ended is `partial`. Each bucket is computed from its own rows: counts add up to the whole, medians do not.
 
-Small groups: in the team of a whole account, which is many teams, figures by `author` and by `ai` (as groups, or as
+Small groups: in the team of an account that has other teams, figures by `author` and by `ai` (as groups, or as
 filters) show no part of fewer than 5 rows (`SMALLEST_GROUP_ACROSS_TEAMS`), nor one that leaves fewer, nor the only
 other part, from which the whole would show it: its value is null and `is_suppressed`, and its list is refused. In other
 teams every part is shown (`SMALLEST_GROUP`, 1). A team's own figures and lists are never suppressed, nor is one's own
