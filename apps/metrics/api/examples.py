@@ -96,7 +96,7 @@ GROUPS = [
     {"key": "503", "name": "cy", "n": None, "value": None, "quantiles": {}, "is_suppressed": True},
 ]
 SUPPRESSED_GROUPS = OpenApiExample(
-    "group_by=author in the team of a whole account, where two people have fewer than 5",
+    "group_by=author in the team of an account with other teams, where two people have fewer than 5",
     value={**ASKED, "figure": {**CYCLE_TIME, "groups": GROUPS}},
     response_only=True,
 )
