@@ -152,6 +152,18 @@ def test_the_latest_report_says_what_was_deployed_where(cast: Cast, is_reversed:
 PERIOD = "from=2026-03-02&to=2026-03-09"
 
 
+def test_each_service_has_its_figures_and_their_lists(cast: Cast) -> None:
+    shop, search = ({"service": name} for name in ("shop", "search"))
+    send_all(cast, report("d1", "03-03 12:00", "c1", **shop), report("d2", "03-04 12:00", "c2", **shop))
+    send_all(cast, report("d3", "03-05 12:00", "c3", **search))
+    client, path = cast.client(cast.admin), "/api/v1/teams/acme/figures/deployments/"
+    groups = client.get(f"{path}?{PERIOD}&group_by=service").json()["figure"]["groups"]
+    assert {one["name"]: one["n"] for one in groups} == {"shop": 2, "search": 1}
+    assert client.get(f"{path}?{PERIOD}&service=shop").json()["figure"]["n"] == 2
+    listed = client.get(f"{path}entities/?{PERIOD}&service=search").json()["results"]
+    assert [one["name"] for one in listed] == ["d3"]
+
+
 def test_a_chosen_source_leaves_reports_out_unless_they_are_chosen_too(cast: Cast) -> None:
     send_all(cast, report("d1", "03-03 12:00", "c1"), report("d2", "03-03 13:00", "c1", environment="blue"))
     assert read(cast, "deployments").value == 1

@@ -314,7 +314,7 @@ def test_seen_before_the_deployment_it_has_no_lead_time_yet(worked_example: Team
     ("login", "kind", "expected"),
     [
         ("talbot", "user", "human"),
-        ("k8s-ci-robot", "user", "bot"),
+        ("acme-robot", "user", "bot"),
         ("acme-bot", "user", "bot"),
         ("acme_bot", "user", "bot"),
         ("dependabot[bot]", "bot", "bot"),
@@ -337,14 +337,14 @@ def test_an_account_has_one_class(teams: Teams, login: str, kind: str, expected:
 
 def test_a_robot_with_the_account_of_a_user_does_not_end_the_wait_for_a_review(teams: Teams) -> None:
     record_facts(
-        facts.ContributorProfile(stamp=stamp(instant("03-01 00:00")), github_id=3, login="k8s-ci-robot", kind="user")
+        facts.ContributorProfile(stamp=stamp(instant("03-01 00:00")), github_id=3, login="acme-robot", kind="user")
     )
     tale = (
         PullRequestSteps(1, "ana").opened("03-02 10:00").reviewed("03-02 10:00:05", "cy").reviewed("03-02 14:00", "ben")
     )
     record_steps(tale.steps)
     record_facts(
-        facts.ContributorProfile(stamp=stamp(instant("03-03 00:00")), github_id=3, login="k8s-ci-robot", kind="user")
+        facts.ContributorProfile(stamp=stamp(instant("03-03 00:00")), github_id=3, login="acme-robot", kind="user")
     )
     assert drain(seconds=60)
     assert read_figure("time_to_first_review", FigureQuery(team=teams["acme"], window=DAY)).value == 4 * 3600
