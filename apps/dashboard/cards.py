@@ -80,7 +80,7 @@ NO_INCIDENTS = "no rule names incidents yet"
 LACKS = {
     "no_source": "no deployments are known",
     "no_production": "no deployments to production are known",
-    "suppressed": "too few to show in the team of a whole account",
+    "suppressed": "too few to show in the team of an account with other teams",
 }
 
 
