@@ -1,6 +1,6 @@
 """Reports: up to when repositories and streams are complete, and the gaps before then."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -51,6 +51,7 @@ class Report:
     _covered: dict[tuple[int, str], list[Period]] = field(default_factory=dict)
     _of_team: dict[tuple[Any, ...], Completeness] = field(default_factory=dict)
     _complete: dict[str, "CompleteTime"] = field(default_factory=dict)
+    _ends: dict[str, datetime | None] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> dict[int, str]:
@@ -77,12 +78,9 @@ class Report:
 
     def _find(self, start_at: datetime | None, end_at: datetime, streams: tuple[str, ...]) -> Completeness:
         repositories = self.knowledge.repositories
-        reached = [one for one in repositories if one.lost_at is None]
-        ends = [self.complete_until(one, streams=streams) for one in reached or repositories]
-        known = [at for at in ends if at is not None]
-        if not known or (reached and len(known) < len(ends)):
-            return self._unverified(reached or repositories, streams=streams)
-        until = min(known) if reached else max(known)
+        until = self._until(streams)
+        if until is None:
+            return self._unverified(self._reached or repositories, streams=streams)
         missing: list[Missing] = []
         for stream in streams:
             for one in self._incomplete(stream, start_at=start_at, end_at=min(until, end_at)):
@@ -91,6 +89,23 @@ class Report:
             missing += _lost(one, streams=streams, start_at=start_at, end_at=end_at)
         blocked = (one.repository_id for one in repositories if one.blocked_at == until)
         return Completeness(complete_until=until, gaps=gather_gaps(missing), blocked_repository_ids=tuple(blocked))
+
+    @cached_property
+    def _reached(self) -> list[TrackedRepository]:
+        return [one for one in self.knowledge.repositories if one.lost_at is None]
+
+    def _until(self, streams: Sequence[str]) -> datetime | None:
+        """Return the earliest over streams and repositories; None if nothing of one of them is covered."""
+        if self._reached:
+            return _earliest(self._end(stream) for stream in streams)
+        ends = (self.complete_until(one, streams=streams) for one in self.knowledge.repositories)
+        return max((at for at in ends if at is not None), default=None)
+
+    def _end(self, stream: str) -> datetime | None:
+        """Return until when a stream is complete of all repositories that are reached; read once for all figures."""
+        if stream not in self._ends:
+            self._ends[stream] = _earliest(self.complete_until(one, streams=[stream]) for one in self._reached)
+        return self._ends[stream]
 
     def of_some(self, repository_ids: Collection[int]) -> "Report":
         """Return the report on these of the repositories alone."""
@@ -109,13 +124,9 @@ class Report:
 
     def complete_until(self, repository: TrackedRepository, *, streams: Collection[str]) -> datetime | None:
         """Return the earliest over the streams; None if nothing of one of them is covered."""
-        least: datetime | None = None
-        for stream in streams:
-            until = repository.complete_until(stream, covered=self._cover(repository, stream))
-            if until is None:
-                return None
-            least = until if least is None else min(least, until)
-        return least
+        return _earliest(
+            repository.complete_until(stream, covered=self._cover(repository, stream)) for stream in streams
+        )
 
     def _cover(self, repository: TrackedRepository, stream: str) -> list[Period]:
         key = repository.repository_id, stream
@@ -178,6 +189,16 @@ def _lost(
         return
     period = Period(repository.ends_at, end_at)
     yield from (Missing(Reason.OUT_OF_REACH, period, stream, repository.repository_id) for stream in streams)
+
+
+def _earliest(ends: Iterable[datetime | None]) -> datetime | None:
+    """Return the earliest; None if there are none, or one of them is not known."""
+    least: datetime | None = None
+    for at in ends:
+        if at is None:
+            return None
+        least = at if least is None else min(least, at)
+    return least
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

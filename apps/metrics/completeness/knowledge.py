@@ -1,12 +1,12 @@
 """What the tables know of the completeness of repositories: two statements, and the registered providers."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from apps.activity.facts import Stamp
-from apps.activity.models import Coverage, Repository
+from apps.common import db
 from apps.metrics.completeness.gaps import Period, cut_at, intersect, merge_periods, subtract
 from apps.metrics.completeness.providers import Pending, find_pending
 from apps.metrics.completeness.streams import every_stream, withheld
@@ -95,15 +95,22 @@ def _first_end(passes: Sequence[Period], *, since: datetime) -> datetime:
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ACCESS = (
-    "accesses__has_access",
-    "accesses__stamp",
-    "accesses__lost_at",
-    "accesses__installation__deleted_at",
-    "accesses__installation__suspended_at",
-    "accesses__installation__last_suspended_at",
-    "accesses__installation__events",
-)
+# Each of the two by its index.
+COVERAGE = """
+    SELECT repository_id, stream, from_at, to_at FROM activity_coverage WHERE repository_id IS NULL
+    UNION ALL
+    SELECT repository_id, stream, from_at, to_at FROM activity_coverage
+    WHERE repository_id = ANY(%(repositories)s::bigint[]) AND stream = ANY(%(streams)s)
+"""
+ACCESS = """
+    SELECT repository.github_id, full_name, repository.created_at, has_access, access.stamp, lost_at,
+           ARRAY[installation.deleted_at, suspended_at, last_suspended_at], events::text
+    FROM activity_repository AS repository
+    LEFT JOIN activity_repositoryaccess AS access ON repository_id = repository.github_id
+    LEFT JOIN activity_installation AS installation ON installation.github_id = installation_id
+    WHERE repository.github_id = ANY(%(repositories)s::bigint[]) AND repository.deleted_at IS NULL
+    ORDER BY repository.github_id
+"""
 
 Passes = dict[int, dict[str, list[Period]]]
 
@@ -127,18 +134,24 @@ class Reach:
     losses: list[datetime] = field(default_factory=list)
     withheld: frozenset[str] = field(default_factory=lambda: frozenset(every_stream()))
 
-    def add(self, has_access: bool, stamp: str, lost_at: datetime | None, *rest: Any) -> None:
-        """Add one installation: its access, when it lost it, when it was deleted or suspended, the events it sends.
+    def add(
+        self,
+        *,
+        has_access: bool,
+        stamp: str,
+        lost_at: datetime | None,
+        ends: Sequence[datetime | None],
+        withheld: frozenset[str],
+    ) -> None:
+        """Add one installation: its access, when it lost it, when it was deleted or suspended, what it does not send.
 
-        An installation that is deleted or suspended loses all of its repositories without naming them. As long as its
-        events are not known, it counts as sending all of them.
+        An installation that is deleted or suspended loses all of its repositories without naming them.
         """
         self.has_rows = True
-        *ends, events = rest
         deleted_at, suspended_at, _ = ends
         if has_access and deleted_at is None and suspended_at is None:
             self.is_reached = True
-            self.withheld &= frozenset() if events is None else withheld(events)
+            self.withheld &= withheld
         if lost_at is not None:
             self.losses.append(lost_at)
         elif not has_access:
@@ -177,12 +190,9 @@ def read_knowledge(
 
 def _coverage(ids: Collection[int], *, streams: Collection[str]) -> tuple[list[Period], Passes]:
     """Return the periods of the log, and those of each stream of each repository, all merged."""
-    columns = ("repository_id", "stream", "from_at", "to_at")
-    of_log = Coverage.objects.filter(repository=None).values_list(*columns)
-    of_streams = Coverage.objects.filter(repository__in=ids, stream__in=list(streams)).values_list(*columns)
     log: list[Period] = []
     passes: Passes = {}
-    for repository_id, stream, *period in of_log.union(of_streams, all=True):  # each by its index
+    for repository_id, stream, *period in db.run(COVERAGE, {"repositories": list(ids), "streams": list(streams)}):
         if repository_id is None:
             log.append(Period(*period))
         else:
@@ -193,13 +203,23 @@ def _coverage(ids: Collection[int], *, streams: Collection[str]) -> tuple[list[P
 
 
 def _reaches(ids: Collection[int]) -> dict[int, Reach]:
-    rows = Repository.objects.filter(pk__in=ids, deleted_at=None).order_by("pk")
     found: dict[int, Reach] = {}
-    for repository_id, full_name, created_at, *access in rows.values_list("pk", "full_name", "created_at", *ACCESS):
-        reach = found.setdefault(repository_id, Reach(full_name, created_at))
-        if access[0] is not None:
-            reach.add(*access)
+    known = dict[str | None, frozenset[str]]()
+    for repository_id, name, created_at, has_access, stamp, lost_at, ends, events in db.run(
+        ACCESS, {"repositories": list(ids)}
+    ):
+        reach = found.setdefault(repository_id, Reach(name, created_at))
+        if has_access is not None:
+            if events not in known:
+                known[events] = _withheld(events)
+            reach.add(has_access=has_access, stamp=stamp, lost_at=lost_at, ends=ends, withheld=known[events])
     return found
+
+
+def _withheld(events: str | None) -> frozenset[str]:
+    """Return the streams that an installation does not send completely; it counts as sending all until it is known."""
+    sent = json.loads(events or "null")
+    return frozenset() if sent is None else withheld(sent)
 
 
 # Rows in any order, as one number for each table: what changes it changes what is known of repositories. It costs a
