@@ -16,6 +16,7 @@ from apps.dashboard import (
     restatements,
     team,
     team_access,
+    team_settings,
     views,
 )
 
@@ -24,6 +25,10 @@ urlpatterns = [
     path("teams/<slug:slug>/", team.team, name="team"),
     path("teams/<slug:slug>/figures/<slug:key>/", lists.entities, name="entities"),
     path("teams/<slug:slug>/goals/", goal_form.change_goal, name="change-goal"),
+    path("new-team/", team_settings.new_team, name="new-team"),
+    path("teams/<slug:slug>/settings/", team_settings.team_settings, name="team-settings"),
+    path("teams/<slug:slug>/settings/repositories/", team_settings.change_repositories, name="change-repositories"),
+    path("teams/<slug:slug>/settings/members/", team_settings.change_members, name="change-members"),
     path("teams/<slug:slug>/changes/", restatements.changes, name="changes"),
     path("deployments/<int:pk>/", deployments.deployment, name="deployment"),
     path("now/", now.now, name="now"),

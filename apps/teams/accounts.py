@@ -1,5 +1,7 @@
 """Teams of accounts, created when an account installs the App, so that the first figures need no setup."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -9,6 +11,7 @@ from django.utils.text import slugify
 from apps.activity.models import Commit, Contributor, GitHubMembership, Installation, PullRequest, Review
 from apps.teams.models import SLUG_LENGTH, Team
 from apps.teams.visibility import repositories_of
+from apps.users.access import is_operator
 
 
 def ensure_account_team(installation_id: int) -> Team | None:
@@ -72,3 +75,8 @@ def contributors_of(teams: QuerySet[Team]) -> QuerySet[Contributor]:
         | Exists(in_organization)
         | Q(memberships__team__in=teams.order_by().values("pk"))
     ).distinct()
+
+
+def contributors_addable_to(team: Team, *, by: Any) -> QuerySet[Contributor]:
+    """Return the contributors that the user may add to the team: all for an operator, else those known to it."""
+    return Contributor.objects.all() if is_operator(by) else contributors_of(Team.objects.filter(pk=team.pk))

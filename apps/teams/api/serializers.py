@@ -1,10 +1,10 @@
 """Serializers of teams."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 from datetime import datetime, time
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -13,7 +13,7 @@ from apps.activity.api.serializers import ContributorSerializer, RepositoryLabel
 from apps.activity.facts import Stamp
 from apps.activity.models import Contributor, GitHubMembership, GitHubTeam, Repository
 from apps.common.api import OnlyKnownFields
-from apps.teams.accounts import contributors_of
+from apps.teams.accounts import contributors_addable_to
 from apps.teams.github_teams import members_of
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_addable_to
@@ -205,7 +205,7 @@ class TeamMemberSerializer(OnlyKnownFields, serializers.ModelSerializer[TeamMemb
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "team" in self.context:
-            self.fields["contributor_id"].queryset = candidates(self.context)
+            self.fields["contributor_id"].queryset = self.candidates
 
     def validate(self, attributes: dict[str, Any]) -> dict[str, Any]:
         login = attributes.pop("login", None)
@@ -220,10 +220,14 @@ class TeamMemberSerializer(OnlyKnownFields, serializers.ModelSerializer[TeamMemb
         self.check_unique(attributes)
         return attributes
 
+    @property
+    def candidates(self) -> QuerySet[Contributor]:
+        return contributors_addable_to(self.context["team"], by=self.context["request"].user)
+
     def find(self, login: str | None) -> Contributor:
         if not login:
             raise serializers.ValidationError({"contributor_id": _("Give contributor_id or login.")})
-        found: Contributor | None = candidates(self.context).filter(login__iexact=login).first()
+        found: Contributor | None = self.candidates.filter(login__iexact=login).first()
         if found is None:
             raise serializers.ValidationError({"login": _("No account known to this team has this login.")})
         return found
@@ -275,13 +279,6 @@ class AddedRepositorySerializer(OnlyKnownFields, serializers.ModelSerializer[Tea
         if TeamRepository.objects.filter(team=self.context["team"], repository=attributes["repository"]).exists():
             raise serializers.ValidationError({"repository_id": _("The team has this repository already.")})
         return attributes
-
-
-def candidates(context: Mapping[str, Any]) -> Any:
-    """Return the contributors that the user may add: all for an operator, otherwise those known to the team."""
-    if is_operator(context["request"].user):
-        return Contributor.objects.all()
-    return contributors_of(Team.objects.filter(pk=context["team"].pk))
 
 
 def instance_period(member: TeamMember | None) -> dict[str, Any]:

@@ -1,0 +1,198 @@
+"""The pages on which a team is made and changed: name, working hours, production, repositories and members."""
+
+from datetime import date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+from django.utils.text import slugify
+from django.views.decorators.http import require_http_methods, require_POST
+
+from apps.activity.models import Repository
+from apps.dashboard.team_access import administered_team, id_in
+from apps.teams.accounts import contributors_addable_to
+from apps.teams.models import SLUG_LENGTH, Team, TeamMember, TeamRepository
+from apps.teams.visibility import repositories_addable_to, repositories_of
+from apps.users.access import is_operator
+
+MEMBERS_PER_PAGE = 50
+MOST_SUGGESTED = 500
+"""Names that a field suggests; any other may be typed."""
+WEEKDAYS = ((1, "Mon"), (2, "Tue"), (3, "Wed"), (4, "Thu"), (5, "Fri"), (6, "Sat"), (7, "Sun"))
+
+
+class NewTeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
+    """The name of a new team, of which its address is made."""
+
+    class Meta:
+        model = Team
+        fields = ("name",)
+
+    def clean_name(self) -> str:
+        """Reject a name whose address another team has, or that no address can be made of."""
+        name: str = self.cleaned_data["name"]
+        self.instance.slug = slugify(name)[:SLUG_LENGTH]
+        if not self.instance.slug:
+            raise forms.ValidationError("Use a name with at least one letter from A to Z, or a digit.")
+        if Team.objects.filter(slug=self.instance.slug).exists():
+            raise forms.ValidationError(f"There is already a team at /teams/{self.instance.slug}/. Use another name.")
+        return name
+
+
+class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
+    """What is set of a team; the rest is read from GitHub."""
+
+    time_zone = forms.TypedChoiceField(choices=lambda: [(name, name) for name in sorted(available_timezones())])
+    working_days = forms.TypedMultipleChoiceField(
+        choices=WEEKDAYS, coerce=int, required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    class Meta:
+        model = Team
+        fields = (
+            "name",
+            "time_zone",
+            "working_days",
+            "working_from",
+            "working_until",
+            "holidays_of",
+            "production_environments",
+            "sync_frequency",
+        )
+        hours = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+        widgets = {"working_from": hours, "working_until": hours}  # noqa: RUF012  Django's own shape
+        labels = {  # noqa: RUF012
+            "holidays_of": "Public holidays of",
+            "working_from": "Working hours from",
+            "working_until": "Working hours until",
+            "sync_frequency": "Compared with GitHub",
+        }
+        help_texts = {  # noqa: RUF012
+            "working_from": "Local time. 00:00 as the end is the end of the day.",
+            "working_until": "",
+            "working_days": "",
+            "production_environments": "Names or patterns, separated by commas; * stands for any text. Empty: those "
+            "that GitHub or their name calls production, prod or live.",
+            "sync_frequency": "How often deliveries that were missed are looked for: every full hour, or at 02:00 UTC.",
+        }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def new_team(request: HttpRequest) -> HttpResponse:
+    """Make a team by its name; for operators."""
+    if not is_operator(request.user):
+        raise Http404("There is no such page.")
+    form = NewTeamForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        team = form.save()
+        messages.success(request, f"{team} was created. Choose its repositories.")
+        return redirect("team-settings", team.slug)
+    return render(request, "dashboard/new_team.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def team_settings(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show and store the settings of a team; for its admins and operators."""
+    team = administered_team(request, slug)
+    title = team.name
+    form = TeamForm(request.POST or None, instance=team)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, f"Saved. The figures of {team} are being computed again.")
+        return redirect("team-settings", team.slug)
+    tracked = repositories_of(Team.objects.filter(pk=team.pk))
+    members = team.members.select_related("contributor").order_by("contributor__login", "from_at", "pk")
+    own = tracked.filter(pk__in=team.tracked.values("repository"))
+    context = {
+        "team": team,
+        "title": title,
+        "form": form,
+        "account": team.account,
+        "tracked_count": tracked.count(),
+        "added": own.order_by("full_name", "github_id")[:MOST_SUGGESTED],
+        "addable": addable_to(team, by=request.user).order_by("full_name")[:MOST_SUGGESTED],
+        "page": Paginator(members, MEMBERS_PER_PAGE).get_page(request.GET.get("page")),
+        "people": contributors_addable_to(team, by=request.user).exclude(login="").order_by("login")[:MOST_SUGGESTED],
+        "now": timezone.now(),
+    }
+    return render(request, "dashboard/team_settings.html", context, status=422 if form.errors else 200)
+
+
+def addable_to(team: Team, *, by: Any) -> Any:
+    """Return the repositories that the user may add and that the team does not track yet."""
+    tracked = repositories_of(Team.objects.filter(pk=team.pk)).order_by()
+    return repositories_addable_to(team, by=by).exclude(pk__in=tracked.values("pk"))
+
+
+@require_POST
+@login_required
+def change_repositories(request: HttpRequest, slug: str) -> HttpResponse:
+    """Add a repository to a team, or remove one that was added."""
+    team = administered_team(request, slug)
+    if "remove" in request.POST:
+        tracked = get_object_or_404(TeamRepository, team=team, repository=id_in(request, "remove"))
+        tracked.delete()
+        messages.success(request, f"{team} no longer counts {tracked.repository}.")
+        return redirect("team-settings", team.slug)
+    name = request.POST.get("repository", "").strip()
+    found: Repository | None = repositories_addable_to(team, by=request.user).filter(full_name__iexact=name).first()
+    if found is None:
+        messages.error(request, f"You can add no repository named {name!r}. Write it as on GitHub: owner/name.")
+    else:
+        _tracked, is_new = TeamRepository.objects.get_or_create(team=team, repository=found)
+        counts = f"{team} counts {found}." if is_new else f"{team} counted {found} already."
+        messages.success(request, counts)
+    return redirect("team-settings", team.slug)
+
+
+@require_POST
+@login_required
+def change_members(request: HttpRequest, slug: str) -> HttpResponse:
+    """Add a member to a team, end a membership now, or delete it with the work that counted because of it."""
+    team = administered_team(request, slug)
+    if "leave" in request.POST or "remove" in request.POST:
+        leave_or_remove(request, team)
+        return redirect("team-settings", team.slug)
+    login, since = request.POST.get("login", "").strip(), request.POST.get("since", "")
+    found = contributors_addable_to(team, by=request.user).filter(login__iexact=login).exclude(login="").first()
+    try:
+        from_at = start_of(parse_date(since), team) if since else None
+    except ValueError:
+        from_at = None
+    if found is None:
+        messages.error(request, f"No account named {login!r} is known to this team.")
+    elif since and from_at is None:
+        messages.error(request, f"{since!r} is not a day. Use a date such as 2026-03-02, or none for always.")
+    else:
+        _member, is_new = TeamMember.objects.get_or_create(team=team, contributor=found, from_at=from_at)
+        counts = f"{found} is a member of {team}." if is_new else f"{found} was added with this start already."
+        messages.success(request, counts)
+    return redirect("team-settings", team.slug)
+
+
+def leave_or_remove(request: HttpRequest, team: Team) -> None:
+    is_leaving = "leave" in request.POST
+    member = get_object_or_404(TeamMember, team=team, pk=id_in(request, "leave" if is_leaving else "remove"))
+    if not is_leaving:
+        member.delete()
+        messages.success(request, f"The membership of {member.contributor} was removed, as if it had never been.")
+    elif member.until_at is not None or (member.from_at and member.from_at >= timezone.now()):
+        messages.error(request, f"This membership of {member.contributor} has ended, or has not begun yet.")
+    else:
+        member.until_at, member.is_from_github = timezone.now(), False
+        member.save(update_fields=["until_at", "is_from_github"])
+        messages.success(request, f"{member.contributor} left {team} now. Work until now still counts.")
+
+
+def start_of(day: date | None, team: Team) -> datetime | None:
+    """Return when the day begins for the team; None without a day."""
+    return None if day is None else datetime.combine(day, time.min, ZoneInfo(team.time_zone))
