@@ -26,6 +26,8 @@ from apps.activity.facts.deployments import (
     DeploymentRun,
     DeploymentState,
     DeploymentStatusState,
+    ReportedDeploymentState,
+    ReportedIncidentState,
     WorkflowRunInProgress,
     WorkflowRunState,
 )
@@ -50,7 +52,6 @@ from apps.activity.facts.pull_requests import (
     ReviewSubmitted,
     ReviewVerdict,
 )
-from apps.activity.facts.reports import ReportedDeploymentState, ReportedIncidentState
 from apps.activity.facts.repositories import (
     CommitContent,
     CommitInHistory,

@@ -1,14 +1,16 @@
-"""Workflow runs, deployments and their statuses."""
+"""Workflow runs, deployments and their statuses; deployments and incidents that were reported over our API."""
 
 from datetime import datetime
 
 from apps.activity.facts.declaration import Earliest, Fact, Key, Lasting, Snapshot, Within, fact
 from apps.activity.merging import ChangeKey
-from apps.activity.models import Change, Deployment, DeploymentStatus, WorkflowRun
+from apps.activity.models import Change, Deployment, DeploymentStatus, ReportedDeployment, ReportedIncident, WorkflowRun
 
 DEPLOYMENT = ChangeKey(Change.Kind.DEPLOYMENT, ("github_id",))
 WORKFLOW_RUN = ChangeKey(Change.Kind.WORKFLOW_RUN, ("repository_id", "run_id"))
 DEPLOYMENT_OF_STATUS = ChangeKey(Change.Kind.DEPLOYMENT, ("deployment_id",))
+REPORTED_DEPLOYMENT = ChangeKey(Change.Kind.REPORTED_DEPLOYMENT, ("repository_id", "external_id"))
+REPORTED_INCIDENT = ChangeKey(Change.Kind.REPORTED_INCIDENT, ("repository_id", "external_id"))
 
 
 @fact(Deployment, entity="deployment", change=DEPLOYMENT)
@@ -110,3 +112,31 @@ class WorkflowRunInProgress(Fact):
     attempt: Key[int]
     repository_id: Within[int]
     in_progress_at: Earliest[datetime]
+
+
+@fact(ReportedDeployment, entity="reported_deployment", change=REPORTED_DEPLOYMENT)
+class ReportedDeploymentState(Snapshot):
+    """How a deployment stood at an instant, by its reporter's own id; the stamp is of the same instant."""
+
+    repository_id: Key[int]
+    external_id: Key[str]
+    finished_at: Key[datetime]
+    state: str
+    environment: str
+    service: str
+    sha: str
+
+
+@fact(ReportedIncident, entity="reported_incident", change=REPORTED_INCIDENT)
+class ReportedIncidentState(Snapshot):
+    """An incident by its reporter's own id; the stamp is of the instant at which it was so."""
+
+    repository_id: Key[int]
+    external_id: Key[str]
+    title: str
+    service: str
+    opened_at: datetime
+    closed_at: datetime | None
+    deployment: str
+    pull_request: int | None
+    updated_at: datetime
