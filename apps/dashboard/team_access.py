@@ -65,10 +65,8 @@ def proposals_of(team: Team, *, user: Any) -> list[tuple[GitHubTeam, list[str]]]
         return []
     free = proposed_to(user).filter(organization=team.account_id, team=None).order_by("name", "github_id")
     found = list(free[:MOST_PROPOSALS])
-    members: dict[int, list[str]] = {one.pk: [] for one in found}
-    for member in members_of(list(members)):
-        members[member.scope_id].append(str(member.contributor))
-    return [(one, members[one.pk]) for one in found]
+    members = members_of(found)
+    return [(one, [str(member) for member in members[one.pk]]) for one in found]
 
 
 def administered_team(request: HttpRequest, slug: str) -> Team:

@@ -7,7 +7,7 @@ class IntegrationsConfig(AppConfig):
     def ready(self) -> None:
         """Register what we make of each event, for which importing a translator module is enough, and what we know."""
         from apps.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
-        from apps.integrations import checks, discovery, installations, refresh  # noqa: F401, PLC0415  models must be loaded first
+        from apps.integrations import checks, discovery, installations, organization_teams, refresh  # noqa: F401, PLC0415  models must be loaded first
         from apps.integrations.backfill import run as backfill_run  # noqa: PLC0415  models must be loaded first
         from apps.integrations.delivery_log import scan_job  # noqa: PLC0415  models must be loaded first
         from apps.integrations.github_sign_in import use_our_api  # noqa: PLC0415  models must be loaded first
@@ -20,7 +20,15 @@ class IntegrationsConfig(AppConfig):
         use_our_api()
         register_credentials_check(has_credentials)
         register_streams({name: stream.events for name, stream in STREAMS.items()})
-        for module in (backfill_run, discovery, installations, refresh, scan_job, verify_after_backfills):
+        for module in (
+            backfill_run,
+            discovery,
+            installations,
+            organization_teams,
+            refresh,
+            scan_job,
+            verify_after_backfills,
+        ):
             registry.register(module.KIND)
         for plan in (schedule.PLAN, results.PLAN):
             registry.register_plan(plan)

@@ -1,7 +1,7 @@
-"""Teams made of those that an account has on GitHub, as its webhooks reported them, and kept in step with them."""
+"""Teams made of those that an account has on GitHub, as they were listed and as webhooks report, and kept in step."""
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from apps.activity.facts import Stamp
-from apps.activity.models import GitHubMembership, GitHubTeam, GitHubTeamEvent
+from apps.activity.models import Contributor, GitHubTeam, GitHubTeamEvent
 from apps.teams.accounts import free_slug
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_of
@@ -33,24 +33,49 @@ def proposed_to(user: Any) -> QuerySet[GitHubTeam]:
     return GitHubTeam.objects.filter(organization__in=accounts, is_deleted=False)
 
 
-def members_of(github_teams: Collection[int]) -> QuerySet[GitHubMembership]:
-    """Return who is a member of these teams of GitHub now."""
-    rows = GitHubMembership.objects.filter(scope=GitHubMembership.Scope.TEAM, scope_id__in=github_teams, is_member=True)
-    return rows.select_related("contributor").order_by("contributor__login", "contributor")
+@dataclass(frozen=True, slots=True)
+class GitHubMember:
+    """A member of a team on GitHub; `since` is None for one of the first listing, which cannot say since when."""
+
+    contributor: Contributor
+    since: datetime | None
+
+    def __str__(self) -> str:
+        return str(self.contributor)
+
+
+def members_of(github_teams: Collection[GitHubTeam]) -> dict[int, list[GitHubMember]]:
+    """Return who is a member of these teams of GitHub now, by login, by the team's id."""
+    present = {
+        team_id: [one for one in found if one.until_at is None]
+        for team_id, found in periods_on_github(github_teams).items()
+    }
+    people = Contributor.objects.in_bulk({one.contributor_id for found in present.values() for one in found})
+    members = {
+        team_id: [GitHubMember(people[one.contributor_id], one.from_at) for one in found]
+        for team_id, found in present.items()
+    }
+    return {
+        team_id: sorted(found, key=lambda one: (one.contributor.login, one.contributor.pk))
+        for team_id, found in members.items()
+    }
 
 
 def create_team(github_team: GitHubTeam, *, is_kept_in_step: bool = False, by: Any = None) -> Team:
     """Create a team of the members, with the repositories and settings of the account's team; `by` becomes its admin.
 
-    Each membership begins, and ends, when GitHub reported it. ProposalRefusedError without members, because a team
+    Each membership begins, and ends, when GitHub reported it, or a listing first showed it; those of the first listing
+    have no beginning. ProposalRefusedError without members, because a team
     without any includes everyone, or if it was made before.
     """
     with transaction.atomic():
         of_account = Team.objects.select_for_update().get(account=github_team.organization)
         if Team.objects.filter(github_team=github_team).exists():
             raise ProposalRefusedError("A team already exists for it.")
-        if all(one.until_at for one in periods_on_github(github_team)):
-            raise ProposalRefusedError("None of its members is known yet: GitHub only reports who joins or leaves.")
+        if not members_of([github_team])[github_team.pk]:
+            raise ProposalRefusedError(
+                "None of its members is known: it has none, or the App may not read them (Members: read)."
+            )
         team = Team.objects.create(
             name=github_team.name,
             slug=free_slug(github_team.slug, github_team.pk),
@@ -80,10 +105,9 @@ def write_memberships(team: Team) -> None:
     """
     rows = TeamMember.objects.filter(team=team)
     by_hand = [Period.of(row) for row in rows.filter(is_from_github=False)]
+    of_team = [] if team.github_team is None else periods_on_github([team.github_team])[team.github_team.pk]
     wanted = {
-        (one.contributor_id, one.from_at): one
-        for one in periods_on_github(team.github_team)
-        if not any(one.overlaps(other) for other in by_hand)
+        (one.contributor_id, one.from_at): one for one in of_team if not any(one.overlaps(other) for other in by_hand)
     }
     for row in rows.filter(is_from_github=True):
         period = wanted.pop((row.contributor_id, row.from_at), None)
@@ -124,32 +148,48 @@ class Period:
         return self.from_at is None or other.until_at is None or self.from_at < other.until_at
 
 
-def periods_on_github(github_team: GitHubTeam | None) -> list[Period]:
-    """Return who was a member of the team on GitHub, from when until when; with the team, all memberships ended."""
-    if github_team is None:
-        return []
-    events = GitHubTeamEvent.objects.filter(team_id=github_team.pk).values_list("contributor_id", "at", "is_member")
-    ended_at = Stamp.moment_of(github_team.stamp) if github_team.is_deleted else None
-    return list(periods(events, ended_at=ended_at))
+def periods_on_github(github_teams: Collection[GitHubTeam]) -> dict[int, list[Period]]:
+    """Return who was a member of these teams on GitHub, from when until when, by the team's id.
+
+    With a team, all its memberships ended.
+    """
+    events: dict[int, list[tuple[int, datetime, bool]]] = {one.pk: [] for one in github_teams}
+    happened = GitHubTeamEvent.objects.filter(team_id__in=events)
+    for team_id, contributor_id, at, is_member in happened.values_list("team_id", "contributor_id", "at", "is_member"):
+        events[team_id].append((contributor_id, at, is_member))
+    return {
+        one.pk: list(
+            periods(
+                events[one.pk],
+                first_read_at=one.first_read_at,
+                ended_at=Stamp.moment_of(one.stamp) if one.is_deleted else None,
+            )
+        )
+        for one in github_teams
+    }
 
 
-def periods(events: Iterable[tuple[int, datetime, bool]], *, ended_at: datetime | None) -> Iterator[Period]:
+def periods(
+    events: Iterable[tuple[int, datetime, bool]], *, first_read_at: datetime | None, ended_at: datetime | None
+) -> Iterator[Period]:
     """Yield the memberships that the events of accounts come to, whatever their order and however often repeated.
 
-    Joining again changes nothing, and nobody leaves what they were not known to have joined.
+    Joining again changes nothing, and nobody leaves what they were not known to have joined. An account of which
+    nothing is known before the first read of the team's members has been one for an unlimited time.
     """
     for contributor_id, of_account in groupby(sorted(events), key=lambda event: event[0]):
-        begun_at: datetime | None = None
-        for _, at, is_member in of_account:
+        begun: Period | None = None
+        for place, (_, at, is_member) in enumerate(of_account):
             if is_member:
-                begun_at = begun_at or at
-            elif begun_at is not None:
-                yield from _period(contributor_id, begun_at, at)
-                begun_at = None
-        if begun_at is not None:
-            yield from _period(contributor_id, begun_at, ended_at)
+                is_unlimited = place == 0 and at == first_read_at
+                begun = begun or Period(contributor_id, None if is_unlimited else at, None)
+            elif begun is not None:
+                yield from _ended(begun, at)
+                begun = None
+        if begun is not None:
+            yield from _ended(begun, ended_at)
 
 
-def _period(contributor_id: int, begun_at: datetime, ended_at: datetime | None) -> Iterator[Period]:
-    if ended_at is None or begun_at < ended_at:
-        yield Period(contributor_id, begun_at, ended_at)
+def _ended(begun: Period, ended_at: datetime | None) -> Iterator[Period]:
+    if ended_at is None or begun.from_at is None or begun.from_at < ended_at:
+        yield replace(begun, until_at=ended_at)

@@ -1,6 +1,7 @@
 """GraphQL as GitHub runs it: priced, limited, then executed against the types we use."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from graphql import (
 )
 
 from apps.demo.shapes import Json
-from tests.fake_github.connections import Node, github_error
-from tests.fake_github.nodes import actor, deployment_of, issue, pull_request
+from apps.demo.shapes.accounts import user
+from tests.fake_github.connections import Node, connection, github_error
+from tests.fake_github.nodes import actor, deployment_of, issue, pull_request, team
 from tests.fake_github.points import MOST_NODES, Points, points_of
 from tests.fake_github.repository_nodes import repository
 from tests.fake_github.truth import RepositoryTruth
-from tests.fake_github.world import World
+from tests.fake_github.world import TeamTruth, World
 
 SDL = Path(__file__).parent / "schema.graphql"
 INVALID = "undefinedField"
@@ -69,6 +71,7 @@ def run(asked: Json, *, world: World, installation_id: int, points: Points, rate
     root = {
         "repository": see.repository,
         "node": see.node,
+        "organization": see.organization,
         "nodes": see.nodes,
         "search": see.search,
         "rateLimit": {**rate_limit, "cost": points.cost, "nodeCount": points.nodes},
@@ -108,7 +111,34 @@ class _Seeing:
         updated = found.pull_requests.ordered("updated_at") if found else ()
         return {"issueCount": sum(at >= asked[2] for at, _ in updated)}
 
+    def organization(self, info: Any, *, login: str) -> Node:
+        found = self._world.installations[self._installation_id].account
+        if found.kind != "Organization" or found.login.lower() != login.lower():
+            raise github_error("NOT_FOUND", f"Could not resolve to an Organization with the login of '{login}'.")
+        teams = connection(self._world.teams_of(found), lambda one: team(one.json, members=self._members_of(one)))
+        return {**(actor(user(found)) or {}), "teams": self._with_permission(teams)}
+
+    def _members_of(self, found: TeamTruth) -> Callable[..., Node]:
+        def resolve(info: Any, *, membership: str = "ALL", **asked: Any) -> Node:
+            people = self._world.members_of(found, membership=membership)
+            page: Node = connection([user(one) for one in people], lambda one: actor(one) or {})(info, **asked)
+            return page
+
+        return self._with_permission(resolve)
+
+    def _with_permission(self, resolve: Callable[..., Node]) -> Callable[..., Node]:
+        """The same for an installation that may read members; others are refused."""
+
+        def guarded(info: Any, **asked: Any) -> Node:
+            if "members" not in self._world.installations[self._installation_id].permissions:
+                raise github_error("FORBIDDEN", "Resource not accessible by integration")
+            return resolve(info, **asked)
+
+        return guarded
+
     def node(self, info: Any, *, id: str) -> Node:  # noqa: A002  GraphQL's name
+        if id.startswith("T_"):
+            return self._team(id)
         for truth in self._world.reached_by(self._installation_id):
             found = self._node_of(truth, id)
             if found is not None:
@@ -123,6 +153,13 @@ class _Seeing:
             return self.node(info, id=identity)
         except GraphQLError as error:
             return error
+
+    def _team(self, identity: str) -> Node:
+        account = self._world.installations[self._installation_id].account
+        for found in self._world.teams_of(account):
+            if found.json["node_id"] == identity:
+                return team(found.json, members=self._members_of(found))
+        raise github_error("NOT_FOUND", f"Could not resolve to a node with the global id of '{identity}'.")
 
     def _node_of(self, truth: RepositoryTruth, identity: str) -> Node | None:
         if truth.json["node_id"] == identity:

@@ -31,8 +31,9 @@ def user(account: Json | None) -> Node | None:
     return None if account is None else {**(actor(account) or {}), "__typename": "User", "login": account["login"]}
 
 
-def team(described: Json) -> Node:
+def team(described: Json, *, members: Callable[..., Node] | None = None) -> Node:
     return {
+        "members": members,
         "__typename": "Team",
         "id": described["node_id"],
         "databaseId": described["id"],

@@ -15,6 +15,7 @@ from tests.fake_github.world import InstallationTruth, World
 MOST_PER_PAGE, USUAL_PER_PAGE = 100, 30
 REPOSITORY = re.compile(r"/repos/([^/]+/[^/]+)(/.*)?")
 ISSUE = re.compile(r"/issues/(\d+)")
+TEAM = re.compile(r"/organizations/(\d+)/team/(\d+)")
 MEMBERSHIP = re.compile(r"/orgs/([^/]+)/memberships/([^/]+)")
 BY_ID = re.compile(r"/repositories/(\d+)(/.*)?")
 
@@ -44,6 +45,8 @@ class RestApi:
             return self._shown(found, asked)
         if match := MEMBERSHIP.fullmatch(asked.path):
             return self._membership(match[1], match[2], installation)
+        if match := TEAM.fullmatch(asked.path):
+            return self._team(int(match[1]), int(match[2]), installation)
         if asked.path == "/meta":
             return Answered(200, {"hooks": self.hooks})
         return self._of_repository(asked, installation)
@@ -55,6 +58,14 @@ class RestApi:
         if found is None or organization != installation.account.login:
             raise Refusal(404, "Not Found")
         return Answered(200, found)
+
+    def _team(self, organization: int, team_id: int, installation: InstallationTruth) -> Answered:
+        if "members" not in installation.permissions:
+            raise Refusal(403, "Resource not accessible by integration")
+        found = self._world.teams.get(team_id)
+        if found is None or not organization == found.organization.id == installation.account.id:
+            raise Refusal(404, "Not Found")
+        return Answered(200, found.json)
 
     def _of_repository(self, asked: Asked, installation: InstallationTruth) -> Answered:
         if (match := BY_ID.fullmatch(asked.path)) and not self.has_routes_by_id:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from apps.demo.scenario import Sent
 from apps.demo.shapes import Json, node_id
-from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, Account, installation
+from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, Account, installation, team
 from tests.fake_github.generated import Generated, Size, acme, generate
 from tests.fake_github.truth import Folding, PullRequestTruth, RepositoryTruth
 
@@ -37,6 +37,23 @@ class InstallationTruth:
 
 
 @dataclass(slots=True)
+class TeamTruth:
+    """A team of an organisation: its own members, and the team that it is a child of."""
+
+    id: int
+    organization: Account
+    slug: str
+    name: str
+    members: list[Account] = field(default_factory=list)
+    parent: "TeamTruth | None" = None
+
+    @property
+    def json(self) -> Json:
+        shown = team(self.id, slug=self.slug, organization_login=self.organization.login)
+        return {**shown, "name": self.name, "parent": self.parent.json if self.parent else None}
+
+
+@dataclass(slots=True)
 class World:
     """What is true now; tests change it as people on GitHub would."""
 
@@ -49,6 +66,7 @@ class World:
     sent: list[Sent] = field(default_factory=list)
     memberships: dict[tuple[str, str], Json] = field(default_factory=dict)
     """What GitHub says of a person in an organisation, by both logins."""
+    teams: dict[int, TeamTruth] = field(default_factory=dict)
 
     def install(self, installation_id: int, account: Account | None = None) -> InstallationTruth:
         """The App comes to an account."""
@@ -77,6 +95,31 @@ class World:
         deliveries = list(deliveries)
         self.sent += deliveries
         return self._keep(Folding().fold(deliveries), installation_id=installation_id)
+
+    def add_team(
+        self,
+        slug: str,
+        *members: Account,
+        team_id: int,
+        organization: Account | None = None,
+        parent: TeamTruth | None = None,
+    ) -> TeamTruth:
+        """A team of an organisation, acme's by default."""
+        made = TeamTruth(team_id, organization or acme(), slug, slug.title(), list(members), parent)
+        self.teams[team_id] = made
+        return made
+
+    def teams_of(self, organization: Account) -> list[TeamTruth]:
+        """By name."""
+        found = (one for one in self.teams.values() if one.organization.id == organization.id)
+        return sorted(found, key=lambda one: one.name)
+
+    def members_of(self, found: TeamTruth, *, membership: str = "ALL") -> list[Account]:
+        """A team's own members, or those of its child teams, or all of them."""
+        own = found.members if membership != "CHILD_TEAM" else []
+        children = [one for one in self.teams.values() if one.parent is found] if membership != "IMMEDIATE" else []
+        below = [person for child in children for person in self.members_of(child)]
+        return list(dict.fromkeys([*own, *below]))
 
     def deliveries(self) -> Iterator[Sent]:
         """Every webhook that this history made, repository by repository."""

@@ -7,6 +7,7 @@ value one way only (the earliest or the latest wins). Both kinds may come late, 
 from apps.activity.facts.accounts import (
     ContributorProfile,
     GitHubMembershipState,
+    GitHubTeamFirstRead,
     GitHubTeamHappened,
     GitHubTeamState,
     InstallationDeleted,
@@ -17,6 +18,7 @@ from apps.activity.facts.accounts import (
     ListingNeeded,
     RepositoryAccessLost,
     RepositoryAccessState,
+    TeamsListed,
 )
 from apps.activity.facts.declaration import FACTS, Evidence, Fact, Snapshot, Source, Stamp, evidence
 from apps.activity.facts.deployments import (
@@ -86,6 +88,7 @@ __all__ = [
     "Evidence",
     "Fact",
     "GitHubMembershipState",
+    "GitHubTeamFirstRead",
     "GitHubTeamHappened",
     "GitHubTeamState",
     "GitReferenceState",
@@ -127,6 +130,7 @@ __all__ = [
     "Snapshot",
     "Source",
     "Stamp",
+    "TeamsListed",
     "WorkflowRunInProgress",
     "WorkflowRunState",
     "evidence",

@@ -91,6 +91,14 @@ class ListingDone(Fact):
     listed_at: datetime
 
 
+@fact(Installation, entity="installation")
+class TeamsListed(Fact):
+    """The complete listing of the teams of the installation's account on GitHub, with all their members."""
+
+    github_id: Key[int]
+    teams_listed_at: datetime
+
+
 @fact(RepositoryAccess, entity="repository_access", change=INSTALLATION_OF_ACCESS)
 class RepositoryAccessState(Snapshot):
     """The access of an installation to a repository; its loss deletes nothing."""
@@ -120,6 +128,14 @@ class GitHubTeamState(Snapshot):
     name: str
     is_deleted: bool
     is_verified: bool
+
+
+@fact(GitHubTeam, entity="github_team", change=GITHUB_TEAM)
+class GitHubTeamFirstRead(Fact):
+    """The first time that GitHub showed the team's members: since when they were members, it did not say."""
+
+    github_id: Key[int]
+    first_read_at: Earliest[datetime]
 
 
 @fact(GitHubMembership, entity="github_membership")

@@ -51,6 +51,9 @@ class Installation(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)
     needs_listing_at = models.DateTimeField(null=True, blank=True)
     listed_at = models.DateTimeField(null=True, blank=True)
+    teams_listed_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the teams of its account, with their members, were last read"
+    )
 
     def __str__(self) -> str:
         return f"installation {self.github_id}"
@@ -88,6 +91,11 @@ class GitHubTeam(models.Model):
     is_deleted = models.BooleanField(db_default=False)
     is_verified = models.BooleanField(db_default=False)
     stamp = stamp_field()
+    first_read_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="when its members were read by the account's first listing, which cannot say since when they are",
+    )
 
     class Meta:
         verbose_name = "GitHub team"

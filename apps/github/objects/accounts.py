@@ -10,6 +10,8 @@ from datetime import datetime
 from apps.activity.facts import (
     ContributorProfile,
     Fact,
+    GitHubMembershipState,
+    GitHubTeamHappened,
     GitHubTeamState,
     InstallationDeleted,
     InstallationState,
@@ -20,6 +22,7 @@ from apps.activity.facts import (
     RepositoryAccessState,
     Stamp,
 )
+from apps.activity.models import GitHubMembership
 from apps.github.payload import TRANSLATOR_VERSION, PayloadReader
 
 WEB_FLOW = "web-flow"
@@ -131,6 +134,39 @@ def access_facts(
 
 def listing_done(installation_id: int, *, as_of: datetime) -> ListingDone:
     return ListingDone(github_id=installation_id, listed_at=as_of)
+
+
+def listed_team(
+    team_id: int, *, organization_id: int, slug: str, name: str, is_deleted: bool, as_of: datetime
+) -> GitHubTeamState:
+    """Return the state of a team as a listing shows it; one that GitHub no longer has keeps its last name."""
+    return GitHubTeamState(
+        stamp=_as_of(as_of),
+        github_id=team_id,
+        organization_id=organization_id,
+        slug=slug,
+        name=name,
+        is_deleted=is_deleted,
+        is_verified=True,
+    )
+
+
+def team_member(team_id: int, contributor_id: int, *, is_member: bool, as_of: datetime) -> GitHubMembershipState:
+    """Return whether the account was in the list of a team's members."""
+    return GitHubMembershipState(
+        stamp=_as_of(as_of),
+        scope=GitHubMembership.Scope.TEAM.value,
+        scope_id=team_id,
+        contributor_id=contributor_id,
+        is_member=is_member,
+        role=None,
+        is_verified=True,
+    )
+
+
+def team_member_found(team_id: int, contributor_id: int, *, is_member: bool, as_of: datetime) -> GitHubTeamHappened:
+    """Return that an account was in the list of a team's members, or no longer, by which it joined or left before."""
+    return GitHubTeamHappened(team_id=team_id, contributor_id=contributor_id, at=as_of, is_member=is_member)
 
 
 def _access(installation_id: int, repository_id: int, *, has_access: bool, as_of: datetime) -> RepositoryAccessState:

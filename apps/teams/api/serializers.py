@@ -1,7 +1,6 @@
 """Serializers of teams."""
 
-from collections import defaultdict
-from datetime import datetime, time
+from datetime import time
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,11 +9,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.activity.api.serializers import ContributorSerializer, RepositoryLabelSerializer, RepositorySerializer
-from apps.activity.facts import Stamp
-from apps.activity.models import Contributor, GitHubMembership, GitHubTeam, Repository
+from apps.activity.models import Contributor, GitHubTeam, Repository
 from apps.common.api import OnlyKnownFields
 from apps.teams.accounts import contributors_addable_to
-from apps.teams.github_teams import members_of
+from apps.teams.github_teams import GitHubMember, members_of
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_addable_to
 from apps.users.access import is_operator
@@ -116,21 +114,15 @@ class TeamSerializer(OnlyKnownFields, serializers.ModelSerializer[Team]):
         return list(dict.fromkeys(names))
 
 
-class GitHubMemberSerializer(serializers.ModelSerializer[GitHubMembership]):
-    """A member of a team on GitHub, since GitHub reported it."""
+class GitHubMemberSerializer(serializers.Serializer[GitHubMember]):
+    """A member of a team on GitHub."""
 
-    contributor = ContributorSerializer()
-    since = serializers.SerializerMethodField()
-
-    class Meta:
-        model = GitHubMembership
-        fields = ("contributor", "since")
-        read_only_fields = fields
-
-    @extend_schema_field(serializers.DateTimeField(allow_null=True))
-    def get_since(self, membership: GitHubMembership) -> datetime | None:
-        """The time at which GitHub reported it."""
-        return Stamp.moment_of(membership.stamp)
+    contributor = ContributorSerializer(read_only=True)
+    since = serializers.DateTimeField(
+        read_only=True,
+        allow_null=True,
+        help_text="When GitHub reported it, or a listing first showed it; null for a member of the first listing.",
+    )
 
 
 class GitHubTeamSerializer(serializers.ModelSerializer[GitHubTeam]):
@@ -147,12 +139,11 @@ class GitHubTeamSerializer(serializers.ModelSerializer[GitHubTeam]):
 
     @extend_schema_field(GitHubMemberSerializer(many=True))
     def get_members(self, github_team: GitHubTeam) -> Any:
-        """The members that GitHub reported since the App was installed."""
+        """Its members now, without those of its child teams."""
         if not hasattr(self, "_members"):
-            self._members: dict[int, list[Any]] = defaultdict(list)
-            for one in members_of(self._shown(github_team)):
-                self._members[one.scope_id].append(GitHubMemberSerializer(one).data)
-        return self._members[github_team.pk]
+            self._members = members_of(self._shown(github_team))
+        members: Any = self._members[github_team.pk]
+        return GitHubMemberSerializer(members, many=True).data
 
     def get_team(self, github_team: GitHubTeam) -> str | None:
         """The slug of the team that was made of it, if you may see it."""
@@ -162,9 +153,9 @@ class GitHubTeamSerializer(serializers.ModelSerializer[GitHubTeam]):
             self._teams: dict[int, str] = dict(rows)
         return self._teams.get(github_team.pk)
 
-    def _shown(self, github_team: GitHubTeam) -> list[int]:
+    def _shown(self, github_team: GitHubTeam) -> list[GitHubTeam]:
         shown: Any = self.parent.instance if self.parent else [github_team]
-        return [one.pk for one in shown]
+        return list(shown)
 
 
 class MadeTeamSerializer(OnlyKnownFields, serializers.Serializer[Any]):

@@ -10,7 +10,7 @@ from apps.teams.models import Team
 
 
 class Command(BaseCommand):
-    help = "List the teams that accounts have on GitHub, as far as webhooks reported them, or make a team here of one."
+    help = "List the teams that accounts have on GitHub, with their members, or make a team here of one."
 
     def add_arguments(self, parser: CommandParser) -> None:
         what = parser.add_mutually_exclusive_group()
@@ -36,8 +36,10 @@ class Command(BaseCommand):
             self.list(known)
 
     def list(self, known: Any) -> None:
-        for one in known.select_related("organization", "team").order_by("organization__login", "name", "pk"):
-            logins = ", ".join(str(member.contributor) for member in members_of([one.pk])) or "none known"
+        listed = list(known.select_related("organization", "team").order_by("organization__login", "name", "pk"))
+        members = members_of(listed)
+        for one in listed:
+            logins = ", ".join(map(str, members[one.pk])) or "none known"
             step = ", kept in step" if hasattr(one, "team") and one.team.is_kept_in_step else ""
             made = f"; team {one.team.slug}{step}" if hasattr(one, "team") else ""
             self.stdout.write(f"{one.pk} {one.organization}/{one.slug}: {logins}{made}")
