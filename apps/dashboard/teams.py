@@ -13,7 +13,8 @@ from django.http import Http404
 
 from apps.activity.models import Change
 from apps.metrics.figures import FigureQuery
-from apps.metrics.figures.query import SOURCES, Membership, source_conditions
+from apps.metrics.figures.filters import Membership
+from apps.metrics.figures.query import SOURCES, source_conditions
 from apps.metrics.models import Goal
 from apps.notifications.models import Notification
 from apps.teams.models import Team, TeamMember, TeamRepository

@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.activity.coverage import cover
 from apps.activity.models import Change, Deployment, Provenance, PullRequest
 from apps.metrics.figures import AI, FIGURES, Bots, FigureQuery, Window, read_figure
+from apps.metrics.figures.compiled_rows import compile_usual_rows, compiled_rows
 from apps.metrics.freshness import tag_of
 from apps.metrics.rebuild import rebuild
 from apps.metrics.recalculation import drain
@@ -50,6 +51,24 @@ def test_every_figure_is_the_registrys(week: Cast) -> None:
         assert {name: data[key][name] for name in expected} == expected, key
         assert data[key]["definition"] == FIGURES[key].definition
     assert (data["prs_merged"]["value"], data["cycle_time"]["median"]) == (5, 7.0 * 3600)
+
+
+@pytest.mark.parametrize("patterns", [[], ["prod*"]], ids=["by-name", "by-pattern"])
+@pytest.mark.parametrize("logins", [(), ("ben",)], ids=["everybody", "members"])
+def test_a_new_process_compiles_what_people_ask_for_first_by_itself(
+    week: Cast, patterns: list[str], logins: tuple[str, ...]
+) -> None:
+    team = week.teams["acme"]
+    team.members.all().delete()
+    make_members(team, *logins)
+    Team.objects.filter(pk=team.pk).update(production_environments=patterns)
+    compiled_rows.cache_clear()
+    with CaptureQueriesContext(connection) as statements:
+        compile_usual_rows()
+    compiled = compiled_rows.cache_info().misses
+    asked(week, f"{FIGURES_PATH}?window=84d&granularity=week&compare=previous")
+    asked(week, f"{FIGURES_PATH}?{WEEK}&detail=true&figure=cycle_time")
+    assert (len(statements), compiled_rows.cache_info().misses) == (0, compiled)
 
 
 def test_bots_repositories_and_the_instant_of_seeing_narrow_a_figure(week: Cast) -> None:

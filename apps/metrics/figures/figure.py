@@ -6,9 +6,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from apps.metrics.figures.dimensions import ACCOUNTS, OF_AUTHORS, dimensions_of
-from apps.metrics.figures.populations import Population
+from apps.metrics.figures.populations import Population, Remark
 from apps.metrics.figures.query import AGENT, BOT, HUMAN, NOT_A_MEMBER
-from apps.metrics.figures.sql_statement import Remark
 
 BY_REPOSITORY = "Attributed to every team that tracks the repository, for any account; bots are always included."
 BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."
@@ -62,6 +61,12 @@ class Figure:
     also_excluded: Mapping[str, Population] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)
     version: int = 1
+
+    @cached_property
+    def populations(self) -> tuple[Population, ...]:
+        """Return every population that it or a variant reads."""
+        variants = (one.population for one in self.variants.values())
+        return self.population, *self.over, *self.also_excluded.values(), *variants
 
     @cached_property
     def dimensions(self) -> tuple[str, ...]:

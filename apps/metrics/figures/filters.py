@@ -1,6 +1,7 @@
 """The filters of figures: whose work counts, and what time."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -42,3 +43,15 @@ class Account:
 
     login: str
     contributor_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A contributor in a team, from when until when; None is unlimited."""
+
+    contributor_id: int
+    from_at: datetime | None
+    until_at: datetime | None
+
+    def holds_at(self, at: datetime) -> bool:
+        return (self.from_at is None or self.from_at <= at) and (self.until_at is None or self.until_at > at)

@@ -118,6 +118,14 @@ class Population:
         return rows.filter(excluded=reason)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Remark:
+    """An additional count: of the rows that meet a condition, or of the local days of the rows."""
+
+    only: Q | None = None
+    counts_days: bool = False
+
+
 @rows_of(DerivedPullRequest)
 def rows_opened(query: FigureQuery) -> QuerySet[Any]:
     return _pull_requests(query, at="opened_at")

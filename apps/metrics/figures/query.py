@@ -29,9 +29,17 @@ from apps.common import db
 from apps.metrics.completeness import OF_FIGURES, Report, report_of
 from apps.metrics.completeness.providers import Pending, find_pending
 from apps.metrics.derivation.deployment_rules import UNCHOSEN
-from apps.metrics.figures.compiled_querysets import Parameter, compiled
-from apps.metrics.figures.filters import AI, Account, Attribution, Bots, Hours
-from apps.metrics.figures.sql_expressions import AtInstant, Ids, IsAnyOf, IsLikeAny, array_of
+from apps.metrics.figures.filters import AI, Account, Attribution, Bots, Hours, Membership
+from apps.metrics.figures.sql_expressions import (
+    AtInstant,
+    Ids,
+    IsAnyOf,
+    IsLikeAny,
+    Parameter,
+    array_of,
+    compiled,
+    like_pattern,
+)
 from apps.metrics.figures.windows import Window
 from apps.metrics.models import DerivedDeployment, DerivedIncident
 from apps.teams.models import DeploymentRule, DeploymentSource, IncidentRule, Team, TeamMember, WorkingCalendar
@@ -49,24 +57,6 @@ SHARED = frozenset({"calendar", "repositories", "memberships", "pending", "repor
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-def _like(pattern: str) -> str:
-    """Return a pattern with * for any text as one of LIKE."""
-    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%")
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """A contributor in a team, from when until when; None is unlimited."""
-
-    contributor_id: int
-    from_at: datetime | None
-    until_at: datetime | None
-
-    def holds_at(self, at: datetime) -> bool:
-        return (self.from_at is None or self.from_at <= at) and (self.until_at is None or self.until_at > at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,7 +326,7 @@ GIVEN: Mapping[str, GivenValue] = {
     "team": GivenValue(BigIntegerField(), lambda query: query.team.pk),
     "whole_members": GivenValue(TextField(), lambda query: array_of(query.whole_members)),
     "partial_members": GivenValue(TextField(), lambda query: array_of(query.partial_members)),
-    "patterns": GivenValue(TEXTS, lambda query: [_like(one) for one in query.production_environments]),
+    "patterns": GivenValue(TEXTS, lambda query: [like_pattern(one) for one in query.production_environments]),
     "labels": GivenValue(TEXTS, lambda query: list(query.labels)),
     "services": GivenValue(TEXTS, lambda query: list(query.services)),
     "author_id": GivenValue(BigIntegerField(), lambda query: query.author and query.author.contributor_id),
@@ -353,30 +343,45 @@ OF_VALUES = frozenset({*_NAMES, "is_of_oneself"})
 """The fields of a query that the text of a statement does not depend on, but for whether there is anything in them."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class QueryTemplate(FigureQuery):
-    """A query of which only that is left which the text of a statement depends on; its values are parameters."""
+    """What the text of a statement depends on of a query, with parameters for its values; alike ones are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, QueryTemplate) and self.shape == other.shape
+
+    def __hash__(self) -> int:
+        return hash(self.shape)
 
     @classmethod
     def of(cls, query: FigureQuery) -> "QueryTemplate":
-        nothing: Any = None
         kept = {one.name: getattr(query, one.name) for one in fields(query) if one.name not in OF_VALUES}
-        made = cls(
-            team=nothing,
-            window=nothing,
-            as_of=_parameter("as_of"),
+        made = cls.with_only(
+            memberships=bool(query.memberships),
+            partial_members=bool(query.partial_members),
+            production_environments=bool(query.production_environments),
             author=query.author and _author(query.author),
             labels=query.labels and _parameter("labels"),
             services=query.services and _parameter("services"),
             **kept,
         )
+        if query.hours is Hours.WORKING:
+            vars(made)["calendar"] = query.calendar
+        return made
+
+    @classmethod
+    def with_only(
+        cls, *, memberships: bool, partial_members: bool, production_environments: bool, **chosen: Any
+    ) -> "QueryTemplate":
+        """Return the template of queries that have these, and of the fields what is chosen."""
+        nothing: Any = None
+        made = cls(team=nothing, window=nothing, as_of=_parameter("as_of"), **chosen)
         vars(made).update(
             start_at=_parameter("start_at"),
             end_at=_parameter("end_at"),
-            memberships=bool(query.memberships),
-            partial_members=bool(query.partial_members),
-            production_environments=bool(query.production_environments),
-            calendar=query.calendar if query.hours is Hours.WORKING else None,
+            memberships=memberships,
+            partial_members=partial_members,
+            production_environments=production_environments,
         )
         return made
 
@@ -385,7 +390,7 @@ class QueryTemplate(FigureQuery):
 
     def _changed(self, **changes: Any) -> "QueryTemplate":
         other = replace(self, **changes)
-        vars(other).update(vars(self) | vars(other))
+        vars(other).update({name: value for name, value in vars(self).items() if name != "shape"} | vars(other))
         return other
 
 
@@ -404,9 +409,7 @@ def _scope_statement(*, is_narrowed: bool) -> str:
 @cache
 def _sources_statement(*, has_patterns: bool) -> str:
     """Return the statement that asks what deployments and incidents of a team follow from."""
-    nobody: Any = None
-    query = QueryTemplate(team=nobody, window=nobody)
-    vars(query).update(as_of=_parameter("as_of"), production_environments=has_patterns)
+    query = QueryTemplate.with_only(memberships=False, partial_members=False, production_environments=has_patterns)
     team: Any = Team.objects.filter(pk=_parameter("team"))
     return compiled(team.values(**source_conditions(query)))
 

@@ -10,7 +10,7 @@ from apps.metrics.completeness.streams import COMMITS, DEPLOYMENTS, ISSUES, PULL
 from apps.metrics.figures import ai, ci, incidents_and_failures, merge_queue, populations, reviews, rework
 from apps.metrics.figures.figure import BY_AUTHOR, BY_REPOSITORY, NO_VALUE, Figure, Measure, Variant
 from apps.metrics.figures.incidents_and_failures import INCIDENTS
-from apps.metrics.figures.sql_statement import Remark
+from apps.metrics.figures.populations import Remark
 
 PRODUCTION = (
     "Production environments are those that the team's patterns name, in upper or lower case. Without patterns, they "

@@ -5,7 +5,7 @@ from django.db.models import F, Q
 from apps.metrics.completeness.streams import ISSUE_COMMENTS, PULL_REQUESTS
 from apps.metrics.figures import populations
 from apps.metrics.figures.figure import BY_AUTHOR, NO_VALUE, Figure, Measure
-from apps.metrics.figures.sql_statement import Remark
+from apps.metrics.figures.populations import Remark
 
 BY_REVIEWER = BY_AUTHOR.replace("author", "reviewer")
 

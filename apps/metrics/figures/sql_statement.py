@@ -11,21 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import BooleanField, ExpressionWrapper, FloatField, Q
-from django.db.models.functions import Cast
 
 from apps.common import db
-from apps.metrics.figures.compiled_querysets import Given, with_names
-from apps.metrics.figures.dimensions import DIMENSIONS, Dimension, distinct_account_of
-from apps.metrics.figures.populations import Population, Rows
+from apps.metrics.figures.compiled_rows import Columns, Parameters, columns_of, compiled_rows
+from apps.metrics.figures.dimensions import DIMENSIONS, Dimension
+from apps.metrics.figures.populations import Population, Remark, Rows
 from apps.metrics.figures.query import GIVEN, FigureQuery, QueryTemplate
+from apps.metrics.figures.sql_expressions import Given, with_names
 
 Aggregates = Mapping[str, Any]
-Parameters = list[Any]
 NONE: Aggregates = {"n": 0}
 QUANTILES = (0.5, 0.75, 0.9)
 
@@ -38,14 +37,6 @@ class Wants(Enum):
     SUM = "sum"  # of the values
     ACCOUNTS = "accounts"  # the number of accounts that the rows are attributed to
     DAYS = "days"  # the local days of the rows
-
-
-@dataclass(frozen=True, kw_only=True)
-class Remark:
-    """An additional count: of the rows that meet a condition, or of the local days of the rows."""
-
-    only: Q | None = None
-    counts_days: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,10 +237,7 @@ class RowsPart:
 
     def table(self) -> tuple[str, Parameters]:
         """Return the rows with the number of their bucket, and of what is measured."""
-        query = self.query.at_each_instant() if self.rows.is_level else self.query
-        rows = self.rows(query)
-        columns = self.columns(query)
-        sql, parameters = rows.annotate(**columns).order_by().values("at", "excluded", *columns).query.sql_with_params()
+        sql, parameters = compiled_rows(self.rows, self.query, dimension=self.detail.dimension)
         return self._at_instants(sql, parameters) if self.rows.is_level else self._in_buckets(sql, parameters)
 
     def _at_instants(self, sql: str, parameters: Sequence[Any]) -> tuple[str, Parameters]:
@@ -257,10 +245,11 @@ class RowsPart:
         source = (
             f"unnest(%s::timestamptz[]) WITH ORDINALITY AS instant (at, bucket) CROSS JOIN LATERAL ({sql}) AS counted"
         )
-        return f"SELECT counted.*, instant.bucket FROM {source}", [Given("instants"), *parameters]  # noqa: S608  our own names
+        columns = ", ".join(f"counted.{name}" for name in self.columns)
+        return f"SELECT {columns}, instant.bucket FROM {source}", [Given("instants"), *parameters]  # noqa: S608  our own names
 
     def _in_buckets(self, sql: str, parameters: Sequence[Any]) -> tuple[str, Parameters]:
-        columns = ["*"]
+        columns = list(self.columns)
         own: Parameters = []
         if self.detail.buckets:
             columns.append("width_bucket(at, %s::timestamptz[]) AS bucket")
@@ -270,22 +259,30 @@ class RowsPart:
             own.append(Given("time_zone"))
         return f"SELECT {', '.join(columns)} FROM ({sql}) AS counted", [*own, *parameters]  # noqa: S608  our own names
 
-    def columns(self, query: FigureQuery) -> dict[str, Any]:
-        """Return the expressions that are computed of each row."""
-        found: dict[str, Any] = {}
-        for place, one in enumerate(self.wanted):
-            if one.population.only is not None:
-                found[f"counts_{place}"] = _truth(one.population.only)
+    @cached_property
+    def names(self) -> Columns:
+        return columns_of(self.rows)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that are read of the rows, each once."""
+        return tuple(dict.fromkeys(self._columns()))
+
+    def _columns(self) -> Iterator[str]:
+        yield from ("at", "excluded")
+        for one in self.wanted:
+            yield from self.counted(one)
             if one.wants in (Wants.DISTRIBUTION, Wants.SUM):
-                found[f"value_{place}"] = Cast(one.population.value(query), FloatField())
-            for number, remark in enumerate(one.remarks.values()):
-                if remark.only is not None:
-                    found[f"remark_{place}_{number}"] = _truth(remark.only)
+                yield self.names.value(one.population)
+            yield from filter(None, map(self.names.remark, one.remarks.values()))
         if any(one.wants is Wants.ACCOUNTS for one in self.wanted):
-            found["account"] = distinct_account_of(self.rows.table)
+            yield "account"
         if self.dimension is not None:
-            found["dimension"] = self.dimension.expressions[self.rows.table]
-        return found
+            yield "dimension"
+
+    def counted(self, one: Wanted) -> list[str]:
+        """Return the condition that a row counts, as a list of none or one."""
+        return [name] if (name := self.names.counts(one.population)) else []
 
     @property
     def needs_days(self) -> bool:
@@ -331,64 +328,57 @@ class RowsPart:
 
     def aggregates(self) -> str:
         """Return the expression of a JSON array with an object of each wanted."""
-        return f"json_build_array({', '.join(self._aggregates_of(*each) for each in enumerate(self.wanted))})"
+        return f"json_build_array({', '.join(map(self._aggregates_of, self.wanted))})"
 
-    def _aggregates_of(self, place: int, one: Wanted) -> str:
-        counted = _filter(_counts(place, one))
+    def _aggregates_of(self, one: Wanted) -> str:
+        counted = _filter(self.counted(one))
+        value = self.names.value(one.population)
         found = {"n": f"count(*){counted}"}
         match one.wants:
             case Wants.DISTRIBUTION:
                 shares = ", ".join(map(str, self.detail.quantiles))
-                found["mean"] = f"avg(value_{place}){counted}"
-                found["quantiles"] = f"percentile_cont(ARRAY[{shares}]) WITHIN GROUP (ORDER BY value_{place}){counted}"
+                found["mean"] = f"avg({value}){counted}"
+                found["quantiles"] = f"percentile_cont(ARRAY[{shares}]) WITHIN GROUP (ORDER BY {value}){counted}"
             case Wants.SUM:
-                found["sum"] = f"sum(value_{place}){counted}"
+                found["sum"] = f"sum({value}){counted}"
             case Wants.ACCOUNTS:
                 found["accounts"] = f"count(DISTINCT account){counted}"
             case Wants.DAYS:
                 found["days"] = f"array_agg(DISTINCT day){counted}"
-        for number, (name, remark) in enumerate(one.remarks.items()):
-            only = [f"remark_{place}_{number}"] if remark.only is not None else []
+        for name, remark in one.remarks.items():
+            only = filter(None, [self.names.remark(remark)])
             what = "DISTINCT day" if remark.counts_days else "*"
-            found[f"remark_{name}"] = f"count({what}){_filter(_counts(place, one) + only)}"
+            found[f"remark_{name}"] = f"count({what}){_filter([*self.counted(one), *only])}"
         pairs = (f"'{name}', {sql}" for name, sql in found.items())
         return f"json_build_object({', '.join(pairs)})"
 
     def bins(self, place: int, one: Wanted, *, where: str) -> str:
         """Return the select of a histogram: the others of the rows get null."""
-        counts = "".join(f" AND {condition}" for condition in _counts(place, one))
+        value = self.names.value(one.population)
+        counts = "".join(f" AND {condition}" for condition in self.counted(one))
         nulls = ["count(*)" if number == place else "NULL" for number in range(len(self.wanted))]
         return self.select(
             "bin",
             f"json_build_array({', '.join(nulls)})",
-            bucket=f"width_bucket(value_{place}, %s::float8[])",
-            where=f"{where} AND value_{place} IS NOT NULL{counts}",
+            bucket=f"width_bucket({value}, %s::float8[])",
+            where=f"{where} AND {value} IS NOT NULL{counts}",
             group="GROUP BY 3",
         )
 
     def excluded(self, *, where: str) -> str:
         """Return the select of the numbers of rows that do not count, by reason; null is what counts for the team."""
         values = ", ".join(
-            f"json_build_object('rows', count(*), 'left_out', count(*){_filter(_left_out(place, one))})"
-            for place, one in enumerate(self.wanted)
+            f"json_build_object('rows', count(*), 'left_out', count(*){_filter(self._left_out(one))})"
+            for one in self.wanted
         )
         columns = f"'{self.name}', 'excluded', NULL::int, excluded, json_build_array({values})::text"
         return f"SELECT {columns} FROM {self.name} WHERE true{where} GROUP BY excluded"  # noqa: S608  names of our own
 
+    def _left_out(self, one: Wanted) -> list[str]:
+        return [f"{name} IS NOT TRUE" for name in self.counted(one)] or ["false"]
+
 
 GROUPS_OR_NONE = "CASE WHEN cardinality(dimension) > 0 THEN dimension ELSE ARRAY[NULL] END"
-
-
-def _truth(condition: Q) -> Any:
-    return ExpressionWrapper(condition, output_field=BooleanField())
-
-
-def _counts(place: int, one: Wanted) -> list[str]:
-    return [f"counts_{place}"] if one.population.only is not None else []
-
-
-def _left_out(place: int, one: Wanted) -> list[str]:
-    return [f"counts_{place} IS NOT TRUE"] if one.population.only is not None else ["false"]
 
 
 def _filter(conditions: Sequence[str]) -> str:
