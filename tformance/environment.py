@@ -36,6 +36,9 @@ SESSION_TIMEOUTS["beat"] = SESSION_TIMEOUTS["worker"]
 # A statement of figures takes as long to plan as to run, so web plans each once for a connection.
 PLANS: dict[str, dict[str, str]] = {"web": {"plan_cache_mode": "force_generic_plan"}}
 
+# Seconds. A new connection of web has no plans yet. An idle one is closed with its thread, after as long.
+CONNECTION_AGES = {"web": 600}
+
 # A server that has gone without a word is noticed within seconds, not after the kernel's two hours.
 NETWORK_TIMEOUTS = {
     "connect_timeout": 2,
@@ -188,7 +191,7 @@ def database_settings(address: dict[str, Any], *, role: str) -> dict[str, Any]:
     network = NETWORK_TIMEOUTS if role in SESSION_TIMEOUTS else {"connect_timeout": 10}
     given = address.get("OPTIONS", {})
     return address | {
-        "CONN_MAX_AGE": 60,
+        "CONN_MAX_AGE": CONNECTION_AGES.get(role, 60),
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,
         "OPTIONS": {

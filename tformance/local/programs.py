@@ -39,7 +39,7 @@ STOP_SECONDS = 35  # longer than a worker's soft shutdown (20 s)
 WEB_PROCESSES = max(1, min(os.cpu_count() or 1, 4))
 
 # Threads are cheap, and one that waits for the body of a slow client holds nothing else: there are many, so that such
-# clients do not block others. Database connections are opened by the threads that need one, and kept for a minute.
+# clients do not block others. Database connections are opened by the threads that need one, and kept for ten minutes.
 WEB_THREADS = 96  # of all web processes together
 LARGE_BODY_BYTES = 204 * 1024 * 1024  # of all web processes together: eight bodies of the largest kind
 # glibc gives each thread a heap of its own, which keeps what a large body took of it. Two heaps are enough where one
