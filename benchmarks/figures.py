@@ -1,5 +1,6 @@
 """Figures of a million pull requests: their rebuild, a team's dashboard, the whole organisation, and changes."""
 
+import importlib
 import os
 import statistics
 import subprocess
@@ -9,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-import django
 import psutil
 import psycopg
 
@@ -57,7 +57,7 @@ def measure() -> Iterator[Measurement]:
             yield from rebuilding(running, connection)
             connection.execute("VACUUM ANALYZE")
         os.environ |= running.environment | {"DJANGO_SETTINGS_MODULE": "tformance.settings", "TFORMANCE_ROLE": "web"}
-        django.setup()
+        importlib.import_module("tformance.wsgi")  # as a web process starts
         make_teams()
         yield from answers()
 

@@ -7,6 +7,7 @@ from django.db import connection
 
 from apps.activity.models import Change, Contributor
 from apps.metrics.figures import FIGURES, Asked, FigureQuery, Granularity, Window, read_figures
+from apps.metrics.figures.reader import read_together
 from apps.metrics.recalculation import recalculate_batch
 from apps.metrics.stuck import Reason, read_stuck
 from apps.teams.models import Team, TeamMember
@@ -335,6 +336,17 @@ def test_all_figures_are_one_statement_that_mostly_reads_an_index_alone(team: Te
     assert not read_whole(plan), plan
     for name in FROM_INDEX_ALONE:
         assert f"Index Only Scan using {name}_by_repository" in plan, (name, plan)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("asked", [Asked(), Asked(granularity=Granularity.MONTH)], ids=["values", "series"])
+def test_figures_of_much_are_read_by_several_processes(team: Team, asked: Asked) -> None:
+    query = FigureQuery(team=team, window=Window(start=date(2019, 3, 9), end=date(2026, 3, 9), time_zone="UTC"))
+    plans: list[str] = []
+    with connection.execute_wrapper(explaining(plans)):
+        read_together([(query, asked), (query.compared_with(), Asked())])
+    [plan] = [plan for plan in plans if "in_parallel" in plan]
+    assert "Parallel Append" in plan, plan
 
 
 @pytest.mark.proof

@@ -56,7 +56,7 @@ def is_remediation(query: FigureQuery) -> Any:
     return Case(When(Exists(found), then=1.0), default=0.0, output_field=FloatField())
 
 
-@rows_of(DerivedRemediation)
+@rows_of(DerivedRemediation, read_in_order=True)
 def rows_remediated(query: FigureQuery) -> QuerySet[Any]:
     """Return the first remediation of each failing deployment to production."""
     earlier = _remediations(query).filter(

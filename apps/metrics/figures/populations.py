@@ -60,22 +60,24 @@ class Rows:
     """Rows of a table in a window, with `at`, the time of each, and `excluded`, why it does not count, or null.
 
     Those that `is_level` are counted at an instant, the end of the window, and not through the window. `reasons` are
-    those for which rows of this kind may not count, beside those of their account.
+    those for which rows of this kind may not count, beside those of their account. Those that are `read_in_order` have
+    subqueries that PostgreSQL does not run in its parallel workers.
     """
 
     table: type[Model]
     read: Read
     is_level: bool = False
     reasons: tuple[str, ...] = ()
+    read_in_order: bool = False
 
     def __call__(self, query: FigureQuery) -> QuerySet[Any]:
         rows = narrowed(self.read(query), query=query)
         return rows if "excluded" in rows.query.annotations else rows.annotate(excluded=NOT_EXCLUDED)
 
 
-def rows_of(table: type[Model], *, is_level: bool = False, reasons: tuple[str, ...] = ()) -> Callable[[Read], Rows]:
-    """Declare that the function returns rows of the table."""
-    return lambda read: Rows(table=table, read=read, is_level=is_level, reasons=reasons)
+def rows_of(table: type[Model], **options: Any) -> Callable[[Read], Rows]:
+    """Declare that the function returns rows of the table; the options are those of `Rows`."""
+    return lambda read: Rows(table=table, read=read, **options)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,7 +128,7 @@ class Remark:
     counts_days: bool = False
 
 
-@rows_of(DerivedPullRequest)
+@rows_of(DerivedPullRequest, read_in_order=True)
 def rows_opened(query: FigureQuery) -> QuerySet[Any]:
     return _pull_requests(query, at="opened_at")
 
@@ -161,7 +163,7 @@ def rows_closed_unmerged(query: FigureQuery) -> QuerySet[Any]:
     return rows.annotate(at=F("closed_at"))
 
 
-@rows_of(DerivedPullRequest, is_level=True)
+@rows_of(DerivedPullRequest, is_level=True, read_in_order=True)
 def rows_in_progress(query: FigureQuery) -> QuerySet[Any]:
     """Return pull requests that are open and not drafts at the end of the window, or now if that is earlier."""
     instant = query.instant
@@ -234,7 +236,7 @@ def rows_commits(query: FigureQuery) -> QuerySet[Any]:
     return rows.annotate(at=F("landed_at"))
 
 
-@rows_of(DerivedDeployment)
+@rows_of(DerivedDeployment, read_in_order=True)
 def rows_deployments(query: FigureQuery) -> QuerySet[Any]:
     """Return deployments of the team's repositories, by any account including bots."""
     rows = query.happened(DerivedDeployment.objects.filter(query.is_production()), "succeeded_at")

@@ -93,6 +93,11 @@ class Question:
         populations = tuple((one.key, one.population) for one in self.wanted)
         return self.query.shape, self.detail.shape, populations
 
+    @property
+    def is_large(self) -> bool:
+        """Return whether the server is to plan for these values: for much, it uses several of its processes."""
+        return len(self.query.repositories) * self.query.window.days >= LARGE
+
     def given(self, name: str) -> Any:
         """Return a value that the statement is given."""
         match name:
@@ -146,9 +151,8 @@ class Statement:
         """Return the rows; none if nothing can be found."""
         if not self.text:
             return []
-        self.uses += 1
         values = {key: questions[number].given(name) for key, (number, name) in self.given.items()}
-        if self.is_prepared():
+        if not any(one.is_large for one in questions) and self.is_prepared():
             return db.run(self.text, values)
         with connection.cursor() as cursor:
             cursor.execute(self.text, values)
@@ -157,12 +161,14 @@ class Statement:
 
     def is_prepared(self) -> bool:
         """Return whether the server keeps the plan: of the first few that are used often, for each takes 3 MB."""
+        self.uses += 1
         if self not in _prepared and self.uses >= OFTEN and len(_prepared) < MOST_PREPARED:
             _prepared.append(self)
         return self in _prepared
 
 
 OFTEN, MOST_PREPARED, MOST_STATEMENTS = 3, 6, 100
+LARGE = 5000  # days of repositories
 _prepared: list[Statement] = []
 _statements: dict[tuple[Any, ...], Statement] = {}
 
@@ -186,10 +192,12 @@ def _forget() -> None:
 
 
 def _compile(questions: Sequence[Question]) -> Statement:
+    """Return the statement: of some rows in order, of all others as one part, which the server can read in parallel."""
     given: dict[str, tuple[int, str]] = {}
     parts: dict[str, RowsPart] = {}
     tables: list[str] = []
-    selects: list[str] = []
+    in_order: list[str] = []
+    in_parallel: list[str] = []
     for number, question in enumerate(questions):
         for part in _parts_of(number, question):
             try:
@@ -199,8 +207,11 @@ def _compile(questions: Sequence[Question]) -> Statement:
             parts[part.name] = part
             rows, *own = (_named(one, number=number, given=given) for one in (table, *part.selects()))
             tables.append(f"{part.name} AS ({rows})")
-            selects += own
-    text = f"WITH {', '.join(tables)} {' UNION ALL '.join(selects)}" if tables else ""
+            (in_order if part.rows.read_in_order else in_parallel).extend(own)
+    if in_parallel:
+        tables.append(f"in_parallel AS MATERIALIZED ({' UNION ALL '.join(in_parallel)})")
+        in_order.append("SELECT * FROM in_parallel")
+    text = f"WITH {', '.join(tables)} {' UNION ALL '.join(in_order)}" if tables else ""
     return Statement(text, given, parts)
 
 
