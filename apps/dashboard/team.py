@@ -201,7 +201,7 @@ def page_of(found: KnownTeam, parameters: QueryDict, *, user: Any, path: str) ->
     query = query_of(team, parameters, user=user)
     chosen = tracked if query.repository_ids is None else [pk for pk in tracked if pk in query.repository_ids]
     query.knowing(repositories=tuple(sorted(chosen)), memberships=found.memberships)
-    state = read_states([query])[team.pk]
+    state = read_states([query], has_options=True)[team.pk]
     granularity = fitting(granularity_in(parameters, window=query.window), query=query)
     goals = goals_of(found, query, tracked=tracked)
     cards = read_cards(query, section=section, granularity=granularity, goals=goals)

@@ -6,15 +6,15 @@ from datetime import date, datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import BigIntegerField, Count, DateTimeField, Exists, OuterRef, QuerySet, Subquery, Value
-from django.db.models.expressions import RawSQL
-from django.db.models.functions import Coalesce, JSONObject, Lower
+from django.db.models import BigIntegerField, Count, Exists, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import JSONObject, Lower
 from django.http import Http404
 
-from apps.activity.models import Change
+from apps.common import db
 from apps.metrics.figures import FigureQuery
 from apps.metrics.figures.filters import Membership
-from apps.metrics.figures.query import SOURCES, source_conditions
+from apps.metrics.figures.query import GIVEN, sources_statement
+from apps.metrics.figures.sql_expressions import of_asked
 from apps.metrics.models import Goal
 from apps.notifications.models import Notification
 from apps.teams.models import Team, TeamMember, TeamRepository
@@ -23,20 +23,29 @@ from apps.webhooks.overview import LATEST
 
 RECENT = 500
 LABELS = """
-    SELECT array_agg(DISTINCT label) FROM unnest(%s::bigint[]) AS asked (id)
+    SELECT array_agg(DISTINCT label) FROM unnest(asked.repositories::bigint[]) AS one (id)
     CROSS JOIN LATERAL (
-        SELECT labels FROM activity_pullrequest WHERE repository_id = asked.id ORDER BY updated_at DESC LIMIT %s
+        SELECT labels FROM activity_pullrequest WHERE repository_id = one.id ORDER BY updated_at DESC LIMIT asked.recent
     ) AS recent CROSS JOIN LATERAL unnest(recent.labels) AS label
 """
 OF_ACCOUNT = """
     SELECT received_at FROM webhooks_delivery WHERE installation_id = (
-        SELECT github_id FROM activity_installation WHERE account_id = %s ORDER BY github_id DESC LIMIT 1
+        SELECT github_id FROM activity_installation WHERE account_id = asked.account ORDER BY github_id DESC LIMIT 1
     ) ORDER BY id DESC LIMIT 1
 """
 SERVICES = """
     SELECT array_agg(DISTINCT service) FROM metrics_deriveddeployment
-    WHERE repository_id = ANY(%s::bigint[]) AND service > '' AND order_at IS NOT NULL
+    WHERE repository_id = ANY(asked.repositories::bigint[]) AND service > '' AND order_at IS NOT NULL
 """
+# Each team is a row of what is asked, so that the text is the same for any number of them.
+STATES = f"""
+    SELECT sources.*, asked.team AS team, EXISTS (SELECT FROM activity_change) AS is_recalculating,
+           coalesce(({LATEST.replace("%s", "asked.repositories")}), ({OF_ACCOUNT})) AS received_at,
+           {{options}}
+    FROM json_to_recordset(%(asked)s) AS asked
+        (team bigint, repositories text, as_of timestamptz, patterns text[], account bigint, recent int)
+    CROSS JOIN LATERAL ({{sources}}) AS sources
+"""  # noqa: S608  our own tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,39 +125,34 @@ def named(teams: Sequence[Team], *, slug: str) -> Team | None:
     raise Http404(f"There is no team {slug!r}.")
 
 
-def read_states(queries: Iterable[FigureQuery]) -> dict[int, TeamState]:
+def read_states(queries: Iterable[FigureQuery], *, has_options: bool = False) -> dict[int, TeamState]:
     """Return the state of each query's team, by its key, and make the queries know what else was read."""
-    by_team = {query.team.pk: query for query in queries}
-    rows = [_state_of(query) for query in by_team.values()]
+    queries = list(queries)
     found: dict[int, TeamState] = {}
-    for row in rows[0].union(*rows[1:], all=True) if rows else ():
-        query = by_team[row["pk"]]
-        query.knowing(
-            is_recalculating=row["is_recalculating"],
-            sources={name: row[name] and bool(query.repositories) for name in SOURCES},
-        )
-        options = {"label": row["labels_found"] or [], "service": row["services_found"] or []}
-        found[query.team.pk] = TeamState(last_received_at=row["received_at"], options=options)
+    for has_patterns in (False, True):  # the text is another
+        alike = {query.team.pk: query for query in queries if bool(query.production_environments) is has_patterns}
+        for row in _read_states(alike.values(), has_patterns=has_patterns, has_options=has_options) if alike else ():
+            query = alike[row.pop("team")]
+            last_received_at, is_recalculating = row.pop("received_at"), row.pop("is_recalculating")
+            options = {"label": row.pop("labels") or [], "service": row.pop("services") or []}
+            sources = {name: has_any and bool(query.repositories) for name, has_any in row.items()}
+            query.knowing(is_recalculating=is_recalculating, sources=sources)
+            found[query.team.pk] = TeamState(last_received_at=last_received_at, options=options)
     return found
 
 
-def _state_of(query: FigureQuery) -> Any:
-    ids = list(query.repositories)
-    return (
-        Team.objects.filter(pk=query.team.pk)
-        .order_by()
-        .values(
-            "pk",
-            **source_conditions(query),
-            is_recalculating=Exists(Change.objects.all()),
-            received_at=Coalesce(
-                RawSQL(LATEST, [ids], output_field=DateTimeField(null=True)),  # noqa: S611  our own, with parameters
-                RawSQL(OF_ACCOUNT, [query.team.account_id], output_field=DateTimeField(null=True)),  # noqa: S611
-            ),
-            labels_found=RawSQL(LABELS, [ids, max(1, RECENT // max(1, len(ids)))]),  # noqa: S611
-            services_found=RawSQL(SERVICES, [ids]),  # noqa: S611
-        )
+def _read_states(queries: Iterable[FigureQuery], *, has_patterns: bool, has_options: bool) -> list[dict[str, Any]]:
+    rows = (
+        {
+            **{name: GIVEN[name].value(query) for name in ("team", "repositories", "as_of", "patterns")},
+            "account": query.team.account_id,
+            "recent": max(1, RECENT // max(1, len(query.repositories))),
+        }
+        for query in queries
     )
+    sources = of_asked(sources_statement(has_patterns=has_patterns))
+    options = f"({LABELS}) AS labels, ({SERVICES}) AS services" if has_options else "NULL AS labels, NULL AS services"
+    return db.run_with_names(STATES.format(sources=sources, options=options), {"asked": db.as_json(rows)})
 
 
 def tracked_by(teams: Iterable[Team]) -> dict[int, dict[int, str]]:

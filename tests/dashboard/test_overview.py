@@ -8,14 +8,15 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.dashboard.overview import COLUMNS, TEAMS_PER_PAGE
 from apps.metrics.models import Goal
-from apps.teams.models import Team, TeamAccess
-from tests.api.conftest import Cast
+from apps.teams.models import Team, TeamAccess, TeamRepository
+from tests.api.conftest import API, SECRETS, Cast, make_members
 from tests.dashboard.test_pages import read, signed_in
 from tests.shared_rows import shared_rows
 
 pytestmark = pytest.mark.django_db
 WEEK = "from=2026-03-02&to=2026-03-09"
 NAMES = re.compile(r'<th scope="row"><a href="[^"]*">([^<]*)</a>')
+ROWS, VALUES = re.compile(r'<tr> <th scope="row">(.*?)</tr>'), re.compile(r'<data value="([^"]*)">')
 
 
 @pytest.fixture
@@ -30,10 +31,29 @@ def test_a_row_has_the_figures_of_the_api(two_teams: Cast) -> None:
     page = read(signed_in(two_teams.viewer), f"/?{WEEK}")
     answer = two_teams.client(two_teams.viewer).get(f"/api/v1/teams/acme/figures/?{WEEK}")
     known = {one["figure"]: one["value"] for one in answer.json()["figures"]}
-    values = re.findall(r'<data value="([^"]*)">', page)[: len(COLUMNS)]
+    values = VALUES.findall(page)[: len(COLUMNS)]
     assert [float(value) for value in values] == pytest.approx([known[key] for key in COLUMNS])
     assert f'href="/teams/acme/?{WEEK}"'.replace("&", "&amp;") in page
     assert f'href="/teams/acme/figures/cycle_time/?{WEEK}"'.replace("&", "&amp;") in page
+
+
+def test_rows_of_many_teams_have_each_its_figures(week: Cast) -> None:
+    """Their values come from one statement, and what they lack from another."""
+    for number, zone in enumerate(
+        ("UTC", "Asia/Tokyo", "Pacific/Auckland", "Pacific/Honolulu", "Europe/Berlin", "UTC")
+    ):
+        team = Team.objects.create(name=f"Team {number}", slug=f"team-{number}", time_zone=zone)
+        TeamRepository.objects.create(team=team, repository_id=(API, SECRETS)[number % 2])
+        make_members(team, *("ana", "ben", "cy")[: number % 4])
+    Team.objects.filter(slug="team-4").update(production_environments=["staging"])
+    page = read(signed_in(week.operator), f"/?{WEEK}")
+    shown = dict(zip(NAMES.findall(page), ROWS.findall(page), strict=True))
+    assert len(shown) == Team.objects.count()
+    for team in Team.objects.all():
+        answer = week.client(week.operator).get(f"/api/v1/teams/{team.slug}/figures/?{WEEK}")
+        known = {one["figure"]: one["value"] for one in answer.json()["figures"]}
+        values = [float(value) if value else None for value in VALUES.findall(shown[team.name])]
+        assert values == [pytest.approx(known[key]) for key in COLUMNS], team.name
 
 
 def test_rows_can_be_sorted_and_teams_without_a_value_come_last(two_teams: Cast) -> None:

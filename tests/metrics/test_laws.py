@@ -1,22 +1,27 @@
 """Laws that hold for every figure, over random histories."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
-from apps.metrics.figures import Asked, Bots, FigureQuery, FigureReading, Window, read_figures
+from apps.metrics.figures import Asked, Bots, FigureQuery, FigureReading, Hours, Window, read_figures
 from apps.metrics.figures.entities import Listing, count_entities, list_entities
+from apps.metrics.figures.filters import Account
+from apps.metrics.figures.reader import read_together
 from apps.metrics.figures.registry import figure_of
 from apps.metrics.figures.windows import Granularity
 from apps.teams.models import Team
 from tests.calculator.histories import SHORT_AND_LONG, happened_at, history, record_history
 from tests.metrics.comparing import assert_equals_rebuild
-from tests.metrics.steps import instant
+from tests.metrics.steps import instant, person
 
 pytestmark = pytest.mark.django_db
 WINDOW = Window(start=date(2026, 2, 25), end=date(2026, 5, 1), time_zone="Europe/Berlin")
 LEVELS = {"wip", "age"}
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Pacific/Auckland")
+ANA = Account(login="ana", contributor_id=person("ana"))
 MANY = {"label", "ai"}
 """Dimensions of which a row may have several values."""
 
@@ -50,6 +55,22 @@ def assert_adds_up(reading: FigureReading, query: FigureQuery) -> None:
         [grouped] = read_figures(query, keys=[reading.figure], asked=Asked(group_by=dimension))
         total = sum(group.n for group in grouped.groups or ())
         assert total == reading.n or (dimension in MANY and total > reading.n), (reading.figure, dimension)
+
+
+@pytest.mark.parametrize("known", [{}, {"hours": Hours.WORKING}, {"bots": Bots.INCLUDE, "author": ANA}])
+def test_queries_read_together_are_each_as_by_itself(teams: dict[str, Team], known: dict[str, Any]) -> None:
+    """Many that are alike have one text."""
+    record_history(history(seed=1, size=80))
+    Team.objects.filter(slug="platform").update(production_environments=["prod*", "live"])
+    windows = [replace(WINDOW, time_zone=zone) for zone in ZONES]
+    queries = [query_of(team, window=window, **known) for team in Team.objects.all() for window in windows]
+    for asked in (
+        Asked(granularity=Granularity.WEEK, has_histogram=True, has_exclusions=True),
+        Asked(group_by="repository"),
+    ):
+        together = read_together([(query, asked) for query in queries])
+        assert together == [read_figures(query, asked=asked) for query in queries]
+        assert any(one.n for readings in together for one in readings)
 
 
 @pytest.mark.parametrize(("seed", "size"), SHORT_AND_LONG)

@@ -211,7 +211,7 @@ class FigureQuery:
         """
         if self.origin is not None:
             return self.origin.sources
-        statement = _sources_statement(has_patterns=bool(self.production_environments))
+        statement = sources_statement(has_patterns=bool(self.production_environments))
         asked = {name: GIVEN[name].value(self) for name in ("team", "repositories", "as_of", "patterns")}
         [found] = db.run_with_names(statement, asked)
         return found if self.repositories else dict.fromkeys(found, False)
@@ -407,27 +407,22 @@ def _scope_statement(*, is_narrowed: bool) -> str:
 
 
 @cache
-def _sources_statement(*, has_patterns: bool) -> str:
+def sources_statement(*, has_patterns: bool) -> str:
     """Return the statement that asks what deployments and incidents of a team follow from."""
     query = QueryTemplate.with_only(memberships=False, partial_members=False, production_environments=has_patterns)
     team: Any = Team.objects.filter(pk=_parameter("team"))
-    return compiled(team.values(**source_conditions(query)))
+    return compiled(team.values(**_source_conditions(query)))
 
 
-SOURCES = ("deployment_source", "deployment", "production", "incident_rule", "incident")  # of source_conditions
-
-
-def source_conditions(query: FigureQuery) -> dict[str, Exists]:
-    """Return what `sources` asks for, as expressions that another statement can have beside its own."""
+def _source_conditions(query: FigureQuery) -> dict[str, Exists]:
     deployments = DerivedDeployment.objects.filter(query.is_in_repositories(), created_at__lte=query.as_of)
-    asked = (
-        _rules(DeploymentSource, query),
-        deployments,
-        deployments.filter(query.is_production()),
-        _rules(IncidentRule, query),
-        DerivedIncident.objects.filter(query.is_in_repositories()),
-    )
-    return {name: Exists(rows) for name, rows in zip(SOURCES, asked, strict=True)}
+    return {
+        "deployment_source": Exists(_rules(DeploymentSource, query)),
+        "deployment": Exists(deployments),
+        "production": Exists(deployments.filter(query.is_production())),
+        "incident_rule": Exists(_rules(IncidentRule, query)),
+        "incident": Exists(DerivedIncident.objects.filter(query.is_in_repositories())),
+    }
 
 
 def _rules(kind: type[DeploymentRule], query: FigureQuery) -> QuerySet[Any]:

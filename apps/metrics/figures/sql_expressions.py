@@ -21,6 +21,8 @@ from django.db.models import (
 )
 from psycopg.sql import Literal
 
+from apps.common import db
+
 if TYPE_CHECKING:
     from django.db.models import Field
 
@@ -195,6 +197,11 @@ class Parameter(Expression):
 def compiled(rows: QuerySet[Any]) -> str:
     """Return the statement of a queryset, with the names of the values that it is given."""
     return with_names(*rows.query.sql_with_params())
+
+
+def of_asked(text: str) -> str:
+    """Return the text of a statement that is given its values by `asked`, which has a row for each answer."""
+    return db.PLACEHOLDER.sub(lambda found: f"asked.{found[1]}", text)
 
 
 def with_names(sql: str, parameters: Sequence[Any], *, suffix: str = "") -> str:

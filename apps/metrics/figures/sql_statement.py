@@ -22,7 +22,7 @@ from apps.metrics.figures.compiled_rows import Columns, Parameters, columns_of, 
 from apps.metrics.figures.dimensions import DIMENSIONS, Dimension
 from apps.metrics.figures.populations import Population, Remark, Rows
 from apps.metrics.figures.query import GIVEN, FigureQuery, QueryTemplate
-from apps.metrics.figures.sql_expressions import Given, with_names
+from apps.metrics.figures.sql_expressions import Given, of_asked, with_names
 
 Aggregates = Mapping[str, Any]
 NONE: Aggregates = {"n": 0}
@@ -113,13 +113,28 @@ class Question:
 
 def read(questions: Sequence[Question]) -> list[dict[str, Found]]:
     """Compute everything in one statement; for each question, what was found by key."""
-    statement = _statement_of(questions)
-    found: list[dict[str, dict[str, Any]]] = [{one.key: {} for one in each.wanted} for each in questions]
-    for name, kind, bucket, key, values in statement.run(questions):
+    groups = list(_groups_of(questions))
+    statement = _statement_of(groups)
+    found: dict[int, dict[str, dict[str, Any]]] = {id(each): {one.key: {} for one in each.wanted} for each in questions}
+    for name, kind, bucket, key, values, *place in statement.run(groups):
         part = statement.parts[name]
+        into = found[id(groups[part.group][place[0] if place else 0])]
         for one, value in zip(part.wanted, json.loads(values), strict=True):
-            _take(found[part.question][one.key], kind, bucket, key, value, left_out=one.population.left_out)
-    return [{key: Found(**values) for key, values in each.items()} for each in found]
+            _take(into[one.key], kind, bucket, key, value, left_out=one.population.left_out)
+    return [{key: Found(**values) for key, values in found[id(each)].items()} for each in questions]
+
+
+MANY = 5
+Group = Sequence[Question]
+
+
+def _groups_of(questions: Sequence[Question]) -> Iterator[Group]:
+    """Yield those that are alike together if they are many; any other by itself, for which the server can plan."""
+    alike: dict[tuple[Any, ...], list[Question]] = {}
+    for one in questions:
+        alike.setdefault(one.shape, []).append(one)
+    for group in alike.values():
+        yield from [group] if len(group) >= MANY else ([one] for one in group)
 
 
 def _take(into: dict[str, Any], part: str, bucket: int | None, key: str | None, value: Any, *, left_out: str) -> None:
@@ -140,19 +155,28 @@ def _take(into: dict[str, Any], part: str, bucket: int | None, key: str | None, 
 
 @dataclass(eq=False)
 class Statement:
-    """A compiled statement. `given` has the value of each parameter, by the number of its question and by name."""
+    """A compiled statement. `given` has the value of each parameter, by the number of its group and by name.
+
+    `tables` has that of the parameters whose rows are the values of the many questions of a group.
+    """
 
     text: str
     given: Mapping[str, tuple[int, str]]
     parts: Mapping[str, "RowsPart"]
+    tables: Mapping[str, Mapping[str, tuple[int, str]]] = field(default_factory=dict)
     uses: int = 0
 
-    def run(self, questions: Sequence[Question]) -> list[tuple[Any, ...]]:
-        """Return the rows; none if nothing can be found."""
+    def run(self, groups: Sequence[Group]) -> list[tuple[Any, ...]]:
+        """Return the rows, with the place of the question if its group has many; none if nothing can be found."""
         if not self.text:
             return []
-        values = {key: questions[number].given(name) for key, (number, name) in self.given.items()}
-        if not any(one.is_large for one in questions) and self.is_prepared():
+        values = {key: groups[number][0].given(name) for key, (number, name) in self.given.items()}
+        for table, given in self.tables.items():
+            [number] = {number for number, _ in given.values()}
+            rows_asked = ({key: one.given(name) for key, (_, name) in given.items()} for one in groups[number])
+            values[table] = db.as_json({"place": place, **row} for place, row in enumerate(rows_asked))
+        is_large = any(group[0].is_large for group in groups) and not self.tables
+        if not is_large and self.is_prepared():
             return db.run(self.text, values)
         with connection.cursor() as cursor:
             cursor.execute(self.text, values)
@@ -173,14 +197,14 @@ _prepared: list[Statement] = []
 _statements: dict[tuple[Any, ...], Statement] = {}
 
 
-def _statement_of(questions: Sequence[Question]) -> Statement:
+def _statement_of(groups: Sequence[Group]) -> Statement:
     """Return the statement of these questions, which is compiled once for all that are alike."""
-    shape = tuple(one.shape for one in questions)
+    shape = tuple((one[0].shape, len(one) > 1) for one in groups)
     statement = _statements.get(shape)
     if statement is None:
         if len(_statements) >= MOST_STATEMENTS:
             _forget()
-        statement = _statements[shape] = _compile(questions)
+        statement = _statements[shape] = _compile(groups)
     return statement
 
 
@@ -191,14 +215,36 @@ def _forget() -> None:
             _statements.pop(shape, None)
 
 
-def _compile(questions: Sequence[Question]) -> Statement:
+def _compile(groups: Sequence[Group]) -> Statement:
+    """Return the statement: that of all groups of one, and of any other a text that answers each of its questions."""
+    statement = _compile_each({number: group[0] for number, group in enumerate(groups) if len(group) == 1})
+    many = {number: _compile_each({number: group[0]}) for number, group in enumerate(groups) if len(group) > 1}
+    tables = {f"asked_{number}": one for number, one in many.items() if one.text}
+    if not tables:
+        return statement
+    texts = [f"SELECT found.*, 0 FROM ({statement.text}) AS found"] if statement.text else []  # noqa: S608  our own
+    for table, one in tables.items():
+        columns = ", ".join(f"{key} {_type_of(name)}" for key, (_, name) in one.given.items())
+        source = f"json_to_recordset(%({table})s) AS asked (place int, {columns})"
+        texts.append(f"SELECT found.*, asked.place FROM {source} CROSS JOIN LATERAL ({of_asked(one.text)}) AS found")  # noqa: S608  our own
+    parts = {name: part for one in (statement, *tables.values()) for name, part in one.parts.items()}
+    given_rows = {table: one.given for table, one in tables.items()}
+    return Statement(" UNION ALL ".join(texts), statement.given, parts, given_rows)
+
+
+def _type_of(name: str) -> str:
+    of_window = {"starts": "timestamptz[]", "instants": "timestamptz[]", "time_zone": "text"}
+    return of_window.get(name) or str(GIVEN[name].field.db_type(connection))
+
+
+def _compile_each(questions: Mapping[int, Question]) -> Statement:
     """Return the statement: of some rows in order, of all others as one part, which the server can read in parallel."""
     given: dict[str, tuple[int, str]] = {}
     parts: dict[str, RowsPart] = {}
     tables: list[str] = []
     in_order: list[str] = []
     in_parallel: list[str] = []
-    for number, question in enumerate(questions):
+    for number, question in questions.items():
         for part in _parts_of(number, question):
             try:
                 table = part.table()
@@ -233,9 +279,9 @@ def _parts_of(number: int, question: Question) -> Iterator["RowsPart"]:
 
 @dataclass(frozen=True)
 class RowsPart:
-    """The part of a statement that reads one kind of rows for one question."""
+    """The part of a statement that reads one kind of rows for each question of a group."""
 
-    question: int
+    group: int
     name: str
     rows: Rows
     wanted: Sequence[Wanted]
