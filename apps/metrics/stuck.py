@@ -1,18 +1,16 @@
 """Work that is stuck now: it waits for a review, a merge or a deployment, or its checks fail."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import reduce
-from operator import or_
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import (
     Case,
     CharField,
-    Count,
     DateTimeField,
     Exists,
     F,
@@ -25,18 +23,20 @@ from django.db.models import (
     TextField,
     Value,
     When,
-    Window,
 )
 from django.db.models.functions import Cast, Coalesce, Concat, Greatest
 
 from apps.activity.models import Contributor, GitHubTeam, PullRequest, Review, WorkflowRun
-from apps.metrics.figures import Bots, FigureQuery, Hours
+from apps.common import db
+from apps.metrics.figures import Bots, FigureQuery
 from apps.metrics.figures import Window as Days
-from apps.metrics.figures.durations import seconds_before, seconds_between
 from apps.metrics.figures.populations import FAILED, rows_in_progress, rows_not_deployed
-from apps.metrics.models import DerivedDeployment, DerivedReview, DerivedReviewRequest
-from apps.teams.models import Team
+from apps.metrics.figures.query import GIVEN, QueryTemplate
+from apps.metrics.figures.sql_expressions import Ids, IsAnyOf, Parameter, array_of, compiled
+from apps.metrics.models import DerivedDeployment, DerivedPullRequest, DerivedReview, DerivedReviewRequest
+from apps.teams.models import Team, WorkingCalendar
 from apps.teams.visibility import repositories_of
+from apps.teams.working_time import ALL_TIME
 
 HOUR = 3600
 LOOKS_BACK_DAYS = 90
@@ -137,16 +137,34 @@ def read_stuck(
     """
     if not teams:
         return []
-    query = _query(teams, filters=filters, now=now or datetime.now(UTC))
-    return [_section(reason, query, filters=filters) for reason in Reason if reason in reasons]
+    now = now or datetime.now(UTC)
+    query = _query(teams, filters=filters, now=now)
+    chosen = tuple(reason for reason in Reason if reason in reasons)
+    clock = WorkingCalendar.clock_of(teams[0]) if len(teams) == 1 else ALL_TIME
+    hours = {reason: STUCK_AFTER_HOURS[reason] * (1 if len(teams) == 1 else DAY_BY_WORKING_HOURS) for reason in chosen}
+    waiting = _waiting(query, filters, before={one: clock.before(now, hours[one] * HOUR) for one in chosen})
+    described = _described(waiting, filters) if waiting else {}
+    return [
+        _section(
+            reason,
+            [one for one in waiting if one.reason == reason],
+            described=described,
+            stuck_after_hours=hours[reason],
+            waited=lambda since: clock.between(since, now),
+        )
+        for reason in chosen
+    ]
 
 
-class _Query(FigureQuery):
+class SeveralTeams(FigureQuery):
     """The query of several teams, of which any may call a deployment one to production."""
 
+
+class SeveralTeamsTemplate(QueryTemplate):
+    """The same, where a team without patterns goes by flag and name."""
+
     def is_production(self) -> Q:
-        found: Q = reduce(or_, vars(self)["of_teams"])
-        return found
+        return super().is_production() | Q(is_production=True)
 
 
 def _query(teams: Sequence[Team], *, filters: Filters, now: datetime) -> FigureQuery:
@@ -155,63 +173,138 @@ def _query(teams: Sequence[Team], *, filters: Filters, now: datetime) -> FigureQ
         "team": first,
         "window": Days.last(LOOKS_BACK_DAYS, time_zone=first.time_zone, now=now),
         "bots": filters.bots,
-        "hours": Hours.WORKING if len(teams) == 1 else Hours.WALL,
         "as_of": now,
         "repository_ids": None if filters.repository_ids is None else tuple(filters.repository_ids),
     }
     if len(teams) == 1:
         return FigureQuery(**values)
-    query = _Query(**values)
     tracked = repositories_of(Team.objects.filter(pk__in=[each.pk for each in teams]))
     if filters.repository_ids is not None:
         tracked = tracked.filter(pk__in=filters.repository_ids)
-    rules = {tuple(each.production_environments): each for each in teams}
-    vars(query).update(
-        repositories=tuple(sorted(tracked.values_list("pk", flat=True))),
+    patterns = [each.production_environments for each in teams]
+    kind = FigureQuery if all(patterns) else SeveralTeams
+    return kind(**values).knowing(
+        repositories=tuple(tracked.order_by("pk").values_list("pk", flat=True)),
         memberships=(),
-        of_teams=[FigureQuery(**{**values, "team": each}).is_production() for each in rules.values()],
+        production_environments=tuple(dict.fromkeys(one for each in patterns for one in each)),
     )
-    return query
 
 
-def _section(reason: Reason, query: FigureQuery, *, filters: Filters) -> Section:
-    hours = STUCK_AFTER_HOURS[reason] * (1 if query.hours is Hours.WORKING else DAY_BY_WORKING_HOURS)
-    limit = hours * HOUR
-    rows = WAITING[reason](query, filters).filter(since__isnull=False)
-    rows = rows.annotate(waited=seconds_between(F("since"), query.instant, query=query))
-    if not filters.is_everything:  # by the instant, which is the same for all rows: PostgreSQL knows how many are left
-        rows = rows.filter(since__lte=seconds_before(query.instant, limit, query=query))
+class Waiting(NamedTuple):
+    """A pull request that waits, since when, and how many wait for the same."""
+
+    reason: str
+    pk: int
+    since: datetime
+    total: int
+
+
+def _waiting(query: FigureQuery, filters: Filters, *, before: Mapping[Reason, datetime | None]) -> list[Waiting]:
+    """Return the first rows of each section, the latest first, of those that began to wait before an instant.
+
+    That is the same for all rows: how long each has waited is not asked of those that are not shown.
+    """
+    statement = _waiting_statement(query, tuple(before), has_reviewer=bool(filters.reviewer))
+    values = {name: GIVEN[name].value(query) for name in GIVEN}
+    limits = {f"before_{one}": EVER if filters.is_everything else at for one, at in before.items()}
+    rows = db.run(statement, {**values, **limits, "reviewer": filters.reviewer, "most": filters.most})
+    return sorted((Waiting(*row) for row in rows), key=lambda row: (row.since, row.pk), reverse=True)
+
+
+EVER = datetime.max.replace(tzinfo=UTC)
+# Since when it waits is computed once for each row: OFFSET keeps the condition out of the inner statement.
+OF_REASON = """(
+    SELECT '{reason}', pk, since, count(*) OVER () FROM ({waiting} OFFSET 0) AS waiting
+    WHERE since <= %(before_{reason})s ORDER BY since DESC, pk DESC LIMIT %(most)s
+)"""
+_statements: dict[tuple[Any, ...], str] = {}
+
+
+def _waiting_statement(query: FigureQuery, reasons: Sequence[Reason], *, has_reviewer: bool) -> str:
+    """Return the statement of all sections, which is compiled once for all queries that are alike."""
+    shape = type(query), query.shape, reasons, has_reviewer
+    if shape not in _statements:
+        kind = SeveralTeamsTemplate if isinstance(query, SeveralTeams) else QueryTemplate
+        template = kind.of(query)
+        waiting = {
+            reason: waiting_for_review(template, has_reviewer=True) if has_reviewer else WAITING[reason](template)
+            for reason in reasons
+        }
+        _statements[shape] = " UNION ALL ".join(
+            OF_REASON.format(reason=reason, waiting=compiled(rows.order_by().values("pk", "since")))
+            for reason, rows in waiting.items()
+        )
+    return _statements[shape]
+
+
+def _described(waiting: Sequence[Waiting], filters: Filters) -> dict[int, dict[str, Any]]:
+    """Return what is shown of pull requests, by their keys."""
+    asked = {str(one): array_of({row.pk for row in waiting if row.reason == one}) for one in Reason}
+    every = array_of({row.pk for row in waiting})
+    statement = _described_statement(has_reviewer=bool(filters.reviewer))
+    rows = db.run_with_names(statement, {**asked, "every": every, "reviewer": filters.reviewer})
+    return {row["pk"]: row for row in rows}
+
+
+@cache
+def _described_statement(*, has_reviewer: bool) -> str:
     named = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
-    rows = (
-        rows.annotate(
-            total=Window(Count("*")),
+    rows: QuerySet[Any] = DerivedPullRequest.objects.filter(_is_among("every"))
+    rows = rows.annotate(head_sha=Subquery(named.values("head_sha")[:1]))
+    names_of = {
+        Reason.REVIEW: _open_requests(has_reviewer=has_reviewer)
+        .annotate(asked=_name_of_reviewer())
+        .order_by("requested_at", "pk")
+        .values("asked"),
+        Reason.CHECKS: _failed_runs().order_by("name", "pk").values("name"),
+    }
+    return compiled(
+        rows.values(
+            "pk",
+            "repository_id",
+            "number",
+            repository_name=F("repository__full_name"),
+            login=F("author__login"),
             title=Subquery(named.values("title")[:1]),
             pull_request_id=Subquery(named.values("pk")[:1]),
+            **{one: Case(When(_is_among(one), then=ArraySubquery(names))) for one, names in names_of.items()},
         )
-        .select_related("repository", "author")
-        .order_by("-since", "-pk")
     )
-    found = list(rows[: filters.most])
+
+
+def _is_among(name: str) -> Q:
+    return Q(IsAnyOf(F("pk"), Ids(Parameter(name, output_field=TextField()))))
+
+
+def _section(
+    reason: Reason,
+    waiting: Sequence[Waiting],
+    *,
+    described: Mapping[int, Mapping[str, Any]],
+    stuck_after_hours: int,
+    waited: Callable[[datetime], float],
+) -> Section:
+    rows = [(one.since, described[one.pk]) for one in waiting if one.pk in described]
     return Section(
         reason=reason,
-        rows=tuple(_stuck(each, limit=limit) for each in found if each.pull_request_id is not None),
-        total=found[0].total if found else 0,
-        stuck_after_hours=hours,
-    )
-
-
-def _stuck(row: Any, *, limit: int) -> StuckPullRequest:
-    return StuckPullRequest(
-        pull_request_id=row.pull_request_id,
-        repository_id=row.repository_id,
-        repository=row.repository.full_name,
-        number=row.number,
-        title=row.title,
-        author=row.author.login if row.author else "",
-        since=row.since,
-        working_seconds=float(row.waited or 0),
-        is_stuck=(row.waited or 0) >= limit,
-        waits_for=tuple(dict.fromkeys(name for name in row.waits_for or () if name)),
+        rows=tuple(
+            StuckPullRequest(
+                pull_request_id=row["pull_request_id"],
+                repository_id=row["repository_id"],
+                repository=row["repository_name"],
+                number=row["number"],
+                title=row["title"],
+                author=row["login"] or "",
+                since=since,
+                working_seconds=waited(since),
+                is_stuck=waited(since) >= stuck_after_hours * HOUR,
+                waits_for=tuple(dict.fromkeys(name for name in row.get(reason) or () if name)),
+            )
+            for since, row in rows
+            if row["pull_request_id"] is not None
+        ),
+        total=waiting[0].total if waiting else 0,
+        stuck_after_hours=stuck_after_hours,
     )
 
 
@@ -243,28 +336,31 @@ def _in_progress(query: FigureQuery) -> QuerySet[Any]:
     return waiting
 
 
-def waiting_for_review(query: FigureQuery, filters: Filters) -> QuerySet[Any]:
+def waiting_for_review(query: FigureQuery, *, has_reviewer: bool = False) -> QuerySet[Any]:
     """Return what is not approved, and was requested of somebody who has not answered, or never reviewed at all."""
-    open_requests = DerivedReviewRequest.objects.filter(
+    first = _open_requests(has_reviewer=has_reviewer).order_by().values("number").annotate(at=Min("requested_at"))
+    rows = _in_progress(query).filter(approved_at__isnull=True)
+    has_waited = Q(asked_at__isnull=False) if has_reviewer else Q(asked_at__isnull=False) | Q(first_review_at=None)
+    waiting: QuerySet[Any] = (
+        rows.annotate(asked_at=Subquery(first.values("at")))
+        .filter(has_waited)
+        .annotate(since=Greatest(Coalesce("asked_at", "ready_at"), "ready_at"))
+    )
+    return waiting
+
+
+def _open_requests(*, has_reviewer: bool) -> QuerySet[DerivedReviewRequest]:
+    requests = DerivedReviewRequest.objects.filter(
         repository_id=OuterRef("repository_id"),
         number=OuterRef("number"),
         answered_at__isnull=True,
         withdrawn_at__isnull=True,
         is_bot_reviewer=False,
     )
-    if filters.reviewer:
-        asked = Contributor.objects.filter(login__iexact=filters.reviewer).values("pk")
-        open_requests = open_requests.filter(reviewer_id__in=asked)
-    first = open_requests.order_by().values("number").annotate(at=Min("requested_at")).values("at")
-    named = open_requests.annotate(asked=_name_of_reviewer()).order_by("requested_at", "pk").values("asked")
-    rows = _in_progress(query).filter(approved_at__isnull=True)
-    has_waited = Q(asked_at__isnull=False) if filters.reviewer else Q(asked_at__isnull=False) | Q(first_review_at=None)
-    waiting: QuerySet[Any] = (
-        rows.annotate(asked_at=Subquery(first))
-        .filter(has_waited)
-        .annotate(since=Greatest(Coalesce("asked_at", "ready_at"), "ready_at"), waits_for=ArraySubquery(named))
-    )
-    return waiting
+    if not has_reviewer:
+        return requests
+    asked = Contributor.objects.filter(login__iexact=Parameter("reviewer", output_field=TextField()))
+    return requests.filter(reviewer_id__in=asked.values("pk"))
 
 
 def _name_of_reviewer() -> Any:
@@ -278,49 +374,46 @@ def _name_of_reviewer() -> Any:
     )
 
 
-NOBODY = ArraySubquery(Contributor.objects.none().values("login"))
-
-
-def waiting_for_merge(query: FigureQuery, _: Filters) -> QuerySet[Any]:
+def waiting_for_merge(query: FigureQuery) -> QuerySet[Any]:
     """Return what is approved, and where nobody whose last word were changes stands against it."""
-    rows = _in_progress(query).filter(approved_at__isnull=False)
-    waiting: QuerySet[Any] = rows.annotate(since=F("approved_at"), waits_for=NOBODY)
+    waiting: QuerySet[Any] = _in_progress(query).annotate(since=F("approved_at")).filter(since__isnull=False)
     return waiting
 
 
-def waiting_for_deployment(query: FigureQuery, _: Filters) -> QuerySet[Any]:
+def waiting_for_deployment(query: FigureQuery) -> QuerySet[Any]:
     """Return what was merged and not deployed, in repositories that are deployed to production."""
     deployments = DerivedDeployment.objects.filter(
         query.is_production(), repository_id=OuterRef("repository_id"), succeeded_at__isnull=False
     )
     rows = rows_not_deployed(query).filter(Exists(deployments), excluded__isnull=True)
-    waiting: QuerySet[Any] = rows.annotate(since=F("merged_at"), waits_for=NOBODY)
+    waiting: QuerySet[Any] = rows.annotate(since=F("merged_at"))
     return waiting
 
 
-def failing_checks(query: FigureQuery, _: Filters) -> QuerySet[Any]:
+def failing_checks(query: FigureQuery) -> QuerySet[Any]:
     """Return what is open and no draft, and where the last run of a workflow on its last commit failed."""
     named = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
+    first = _failed_runs().order_by().values("head_sha").annotate(at=Min("concluded_at")).values("at")
+    rows = (
+        rows_in_progress(query).filter(excluded__isnull=True).annotate(head_sha=Subquery(named.values("head_sha")[:1]))
+    )
+    waiting: QuerySet[Any] = rows.annotate(since=Subquery(first))
+    return waiting
+
+
+def _failed_runs() -> QuerySet[WorkflowRun]:
     newer = WorkflowRun.objects.filter(
         Q(run_id__gt=OuterRef("run_id")) | Q(run_id=OuterRef("run_id"), attempt__gt=OuterRef("attempt")),
         repository_id=OuterRef("repository_id"),
         head_sha=OuterRef("head_sha"),
         workflow_id=OuterRef("workflow_id"),
     )
-    failed = WorkflowRun.objects.filter(
+    return WorkflowRun.objects.filter(
         ~Exists(newer),
         repository_id=OuterRef("repository_id"),
         head_sha=OuterRef("head_sha"),
         conclusion__in=FAILED,
     )
-    first = failed.order_by().values("head_sha").annotate(at=Min("concluded_at")).values("at")
-    rows = (
-        rows_in_progress(query).filter(excluded__isnull=True).annotate(head_sha=Subquery(named.values("head_sha")[:1]))
-    )
-    waiting: QuerySet[Any] = rows.annotate(
-        since=Subquery(first), waits_for=ArraySubquery(failed.order_by("name", "pk").values("name"))
-    )
-    return waiting
 
 
 WAITING = {

@@ -1,6 +1,8 @@
 """The working time of a team: local hours on its working days, without public holidays."""
 
-from collections.abc import Iterator
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -39,6 +41,38 @@ class WorkingTime:
                 )
                 if begun < ended:
                     yield begun, ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingClock:
+    """The seconds that a team works up to any instant, as figures in working hours count them.
+
+    `starts`: when each of its periods begins, in seconds since 1970. `seconds`: those before each, and at last of all.
+    """
+
+    starts: Sequence[float]
+    seconds: Sequence[float]
+
+    def between(self, since: datetime, until: datetime) -> float:
+        """Return the working seconds between two instants; at least 0."""
+        return max(0.0, self._at(until) - self._at(since))
+
+    def before(self, until: datetime, seconds: float) -> datetime | None:
+        """Return the latest instant that is so many working seconds before another; None if there is none."""
+        target = self._at(until) - seconds
+        place = bisect_right(self.seconds, target) - 1
+        if not 0 <= place < len(self.starts):
+            return None
+        return datetime.fromtimestamp(self.starts[place] + target - self.seconds[place], UTC)
+
+    def _at(self, at: datetime) -> float:
+        place = bisect_right(self.starts, at.timestamp()) - 1
+        if place < 0:
+            return 0.0
+        return min(self.seconds[place] + at.timestamp() - self.starts[place], self.seconds[place + 1])
+
+
+ALL_TIME = WorkingClock(starts=(0.0,), seconds=(0.0, math.inf))
 
 
 @cache

@@ -1,15 +1,14 @@
 """Durations of rows: of all time, or of the team's working time if the query asks for that."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
-from django.db.models import Case, DateTimeField, ExpressionWrapper, F, FloatField, When
+from django.db.models import Case, F, FloatField, When
 from django.db.models.functions import Cast, Extract, Greatest, Least
 
 from apps.metrics.figures.filters import Hours
 from apps.metrics.figures.query import FigureQuery
-from apps.metrics.figures.sql_expressions import DraftSeconds, WorkingDraftSeconds, WorkingSeconds, WorkingSecondsBefore
+from apps.metrics.figures.sql_expressions import DraftSeconds, WorkingDraftSeconds, WorkingSeconds
 from apps.metrics.models.deployments import UNTIL_MERGE
 
 
@@ -18,13 +17,6 @@ def seconds_between(since: Any, until: Any, *, query: FigureQuery) -> Any:
     if query.hours is Hours.WORKING:
         return WorkingSeconds(_epoch(since), _epoch(until), calendar=query.calendar)
     return Cast(Extract(until - since, "epoch"), FloatField())
-
-
-def seconds_before(until: Any, seconds: float, *, query: FigureQuery) -> Any:
-    """Return the latest instant that is so many seconds before another, or working seconds if the query is of those."""
-    if query.hours is Hours.WORKING:
-        return WorkingSecondsBefore(_epoch(until), seconds, calendar=query.calendar)
-    return ExpressionWrapper(until - timedelta(seconds=seconds), output_field=DateTimeField())
 
 
 def _epoch(at: Any) -> Any:

@@ -17,7 +17,6 @@ from django.db.models import (
     Func,
     QuerySet,
     TextField,
-    Value,
 )
 from psycopg.sql import Literal
 
@@ -129,25 +128,6 @@ class WorkingSeconds(Func):
         self.extra["template"] = f"""(
             SELECT CASE WHEN until > since THEN {after} - {before} WHEN until <= since THEN 0 END
             FROM (SELECT %(expressions)s) AS given (since, until)
-        )"""  # noqa: S608  as above
-
-
-class WorkingSecondsBefore(Func):
-    """The latest instant from which on so many working seconds of a team passed until another, in seconds since 1970.
-
-    Null if the team's working time began later. It depends on no row, so that a statement computes it once.
-    """
-
-    output_field: ClassVar[Any] = DateTimeField()
-
-    def __init__(self, until: Any, seconds: float, *, calendar: int) -> None:
-        super().__init__(until, Value(seconds, output_field=FloatField()))
-        self.extra["template"] = f"""(
-            SELECT to_timestamp(starts[place] + target - seconds[place])
-            FROM (SELECT %(expressions)s) AS given (until, lasting)
-            CROSS JOIN LATERAL (SELECT {working_seconds_at("given.until", calendar=calendar)} - lasting) AS at (target)
-            CROSS JOIN (SELECT starts[1:], seconds[1:] FROM teams_workingcalendar WHERE team_id = {calendar:d}) AS own
-            CROSS JOIN LATERAL (SELECT nullif(width_bucket(target, seconds), 0)) AS found (place)
         )"""  # noqa: S608  as above
 
 

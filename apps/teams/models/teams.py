@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from apps.activity.models import Change, Contributor, GitHubTeam, Repository
-from apps.teams.working_time import FIRST_YEAR, WorkingTime, validate_place, validate_weekdays
+from apps.teams.working_time import FIRST_YEAR, WorkingClock, WorkingTime, validate_place, validate_weekdays
 from apps.users.access import is_operator
 from apps.users.models import CustomUser, digest_of
 
@@ -255,6 +255,13 @@ class WorkingCalendar(models.Model):
             starts.append(begun.timestamp())
             seconds.append(seconds[-1] + (ended - begun).total_seconds())
         cls.objects.update_or_create(team=team, defaults={"made_of": made_of, "starts": starts, "seconds": seconds})
+
+    @classmethod
+    def clock_of(cls, team: Team) -> WorkingClock:
+        """Return the working time of the team for few instants; for many, a statement reads the calendar."""
+        cls.ensure(team)
+        starts, seconds = cls.objects.values_list("starts", "seconds").get(team=team)
+        return WorkingClock(starts=starts, seconds=seconds)
 
 
 class TeamMember(MarksChange):
