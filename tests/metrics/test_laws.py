@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apps.metrics.figures import Asked, Bots, FigureQuery, FigureReading, Hours, Window, read_figures
-from apps.metrics.figures.entities import Listing, count_entities, list_entities
+from apps.metrics.figures.entities import ORDERINGS, Listing, count_entities, list_entities
 from apps.metrics.figures.filters import Account
 from apps.metrics.figures.reader import read_together
 from apps.metrics.figures.registry import figure_of
@@ -46,6 +46,10 @@ def assert_is_listed(reading: FigureReading, query: FigureQuery) -> None:
     for reason, n in (reading.excluded or {}).items():
         listing = Listing(excluded=reason)
         assert len(list_entities(reading.figure, query, listing=listing)) == n, (reading.figure, reason)
+    for ordering in ORDERINGS:
+        listing = Listing(ordering=ordering)
+        part = list_entities(reading.figure, query, listing=listing, limit=2, offset=1)
+        assert part == list_entities(reading.figure, query, listing=listing)[1:3], (reading.figure, ordering)
 
 
 def assert_adds_up(reading: FigureReading, query: FigureQuery) -> None:

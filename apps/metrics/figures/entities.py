@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
 
 from apps.activity.models import Contributor, PullRequest
 from apps.metrics.derivation.deployment_rules import Kind
@@ -145,8 +145,18 @@ def list_entities(
     key: str, query: FigureQuery, *, limit: int | None = None, offset: int = 0, listing: Listing = COUNTED
 ) -> list[Entity]:
     """Return the entities of the figure, by default the latest first."""
-    rows = _described(_listed(key, query, listing=listing), ordering=listing.ordering)
-    return [_entity(row) for row in rows[offset : None if limit is None else offset + limit]]
+    if limit is None:
+        return list(iterate_entities(key, query, listing=listing))[offset:]
+    part = _part_of(_listed(key, query, listing=listing), ordering=listing.ordering, limit=limit, offset=offset)
+    rows = rows_of_figure(key, query, listing=listing).filter(pk__in=part)
+    return [_entity(row) for row in _described(rows, ordering=listing.ordering)]
+
+
+def _part_of(rows: QuerySet[Any], *, ordering: str, limit: int, offset: int) -> QuerySet[Any]:
+    """Return the keys of a part of the list: of all its other rows, no more is sorted than what orders them."""
+    if ordering.removeprefix("-") == "account":
+        rows = _with_account(rows)
+    return rows.order_by(*_order(rows, ordering)).values("pk")[offset : offset + limit]
 
 
 def iterate_entities(key: str, query: FigureQuery, *, listing: Listing = COUNTED) -> Iterator[Entity]:
@@ -191,19 +201,27 @@ def _described(rows: QuerySet[Any], *, ordering: str) -> QuerySet[Any]:
     elif hasattr(rows.model, "failing"):
         failing = DerivedDeployment.objects.filter(repository_id=OuterRef("repository_id"), name=OuterRef("failing"))
         rows = rows.annotate(deployment_id=Subquery(failing.values("pk")[:1]))
-    if account := _account_field(rows.model):
-        logins = Contributor.objects.filter(pk=OuterRef(f"{account}_id")).values("login")[:1]
-        rows = rows.annotate(account=Subquery(logins))
-    return rows.select_related("repository").order_by(*_order(rows.model, ordering))
+    return _with_account(rows).select_related("repository").order_by(*_order(rows, ordering))
 
 
-def _order(table: type[Any], ordering: str) -> tuple[Any, ...]:
+def _with_account(rows: QuerySet[Any]) -> QuerySet[Any]:
+    account = _account_field(rows.model)
+    if account is None:
+        return rows
+    logins = Contributor.objects.filter(pk=OuterRef(f"{account}_id")).values("login")[:1]
+    named: QuerySet[Any] = rows.annotate(account=Subquery(logins))
+    return named
+
+
+def _order(rows: QuerySet[Any], ordering: str) -> tuple[Any, ...]:
     name, is_descending = ordering.removeprefix("-"), ordering.startswith("-")
     match name:
         case "repository":
-            names = ["repository__full_name", *(["number"] if hasattr(table, "number") else [])]
+            names = ["repository__full_name", *(["number"] if hasattr(rows.model, "number") else [])]
             return *(f"-{each}" if is_descending else each for each in names), "-at", "pk"
-        case "account" if _account_field(table) is None:
+        case "account" if _account_field(rows.model) is None:
+            return "-at", "pk"
+        case "value" if isinstance(rows.query.annotations["value"], Value):  # the same for all
             return "-at", "pk"
         case "value" | "account":
             column = F(name)
