@@ -1,5 +1,6 @@
 """Every page for people among 100,000 pull requests: CPU of its process and of PostgreSQL, queries and size."""
 
+import gc
 import os
 import sys
 import time
@@ -131,6 +132,7 @@ class Reader:
         self._client = Client(headers={"host": "localhost"}, raise_request_exception=False)
         operator = get_user_model().objects.get(username="operator")
         self._client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+        gc.freeze()  # as the web process does
 
     def measure(self, name: str, address: str) -> Measurement:
         """Measure a page that was opened twice before; what is over a limit goes to standard error."""
