@@ -2,7 +2,7 @@
 
 import heapq
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,6 +13,7 @@ from apps.demo.pull_request_life import PullRequestLife
 from apps.demo.repository_life import RepositoryLife
 from apps.demo.scenario import Scenario, Sent
 from apps.demo.shapes.accounts import Account, person
+from apps.demo.slow_week import ASSISTED, Opening, SlowWeek
 
 DEPENDABOT = person(810_001, "dependabot[bot]")
 REVIEW_BOT = person(810_002, "second-look[bot]")
@@ -31,6 +32,8 @@ class Company:
     hours_to_review: float
     draft_share: float
     has_review_bot: bool
+    slow_week: int | None = None
+    """The week, from 1, in which reviews of the first repository wait for one person."""
 
 
 def people(first_id: int, *logins: str) -> tuple[Account, ...]:
@@ -47,6 +50,7 @@ COMPANIES: Sequence[Company] = (
         hours_to_review=5.0,
         draft_share=0.3,
         has_review_bot=True,
+        slow_week=6,
     ),
     Company(
         account=Account(820_100, "lantern-labs", "Organization"),
@@ -92,10 +96,7 @@ OUTCOMES = {
 }
 """The outcomes of people's pull requests, each with its share in percent."""
 
-ASSISTED = "Co-authored-by: Copilot <198982749+Copilot@users.noreply.github.com>"
 ASSISTED_EVERY = 4
-
-Opening = Callable[[int], None]
 
 
 def sample_deliveries(*, start: datetime) -> list[Sent]:
@@ -119,7 +120,10 @@ def deliveries_of_company(company: Company, *, start: datetime) -> list[Sent]:
     scenario.install(start, *(life.now for life in lives))
     for life in lives:
         life.create(start, by=company.people[0])
-        RepositoryPlan(life, company=company, chance=chance).plan(start + timedelta(hours=1))
+        plan = RepositoryPlan(life, company=company, chance=chance)
+        if company.slow_week and life is lives[0]:
+            plan.slow_down(start + timedelta(weeks=company.slow_week - 1))
+        plan.plan(start + timedelta(hours=1))
     return scenario.deliveries()
 
 
@@ -159,6 +163,17 @@ class RepositoryPlan:
                 break
             _, _, opening = heapq.heappop(self._openings)
             opening(number)
+
+    def slow_down(self, week: datetime) -> None:
+        """Plan the slow week, from the first Monday of it or after."""
+        SlowWeek(
+            self.repository,
+            monday=week + timedelta(days=-week.weekday() % 7),
+            people=self.company.people,
+            deployer=ACTIONS,
+            run_ids=self._runs,
+            open_later=self._later,
+        ).plan()
 
     def _plan_day(self, morning: datetime) -> None:
         for _ in range(self.chance.choice(PULL_REQUESTS_A_DAY)):
