@@ -147,7 +147,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "apps.dashboard.views.unread_count",
+                "apps.dashboard.notes.unread_count",
             ],
         },
     },
@@ -169,7 +169,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = TFORMANCE_VAR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "tformance.backends.StaticFiles"},
+    "staticfiles": {"BACKEND": "tformance.static_files.StaticFiles"},
 }
 
 # The webhook path reads up to its own limit (apps/webhooks/request_body.py);
@@ -206,10 +206,10 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 
-AXES_HANDLER = "apps.users.sign_in.SignInLimits"
-AXES_USERNAME_CALLABLE = "apps.users.sign_in.user_name"
-AXES_CLIENT_IP_CALLABLE = "apps.users.sign_in.client_network"
-AXES_LOCKOUT_CALLABLE = "apps.users.sign_in.refused"
+AXES_HANDLER = "apps.users.sign_in_limits.SignInLimits"
+AXES_USERNAME_CALLABLE = "apps.users.sign_in_limits.user_name"
+AXES_CLIENT_IP_CALLABLE = "apps.users.sign_in_limits.client_network"
+AXES_LOCKOUT_CALLABLE = "apps.users.sign_in_limits.refused"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
@@ -217,7 +217,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 
-ACCOUNT_ADAPTER = "apps.users.sign_in.ClosedSignUp"
+ACCOUNT_ADAPTER = "apps.users.sign_in_limits.ClosedSignUp"
 # allauth's own limits count in each process, and by name alone: who knows a name could lock its person out.
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
 SOCIALACCOUNT_ADAPTER = "apps.integrations.openid_sign_in.Accounts"
@@ -265,5 +265,5 @@ UNFOLD = admin_settings.UNFOLD
 # --- Celery: wake-ups only; the reasons are in celery_settings.py ----------------------------------------------------
 
 CELERY_BROKER_URL = REDIS_URL
-CELERY_RESULT_BACKEND = "tformance.backends.RedactedResults"  # of the one task that keeps its result
+CELERY_RESULT_BACKEND = "tformance.task_results.RedactedResults"  # of the one task that keeps its result
 globals().update(celery_settings.settings_of_role(role=ROLE, var=TFORMANCE_VAR))

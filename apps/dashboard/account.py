@@ -20,7 +20,7 @@ from apps.teams.models import TeamAccess
 from apps.teams.team_roles import ROLES
 from apps.users.access import is_operator
 from apps.users.models import ApiToken, CustomUser
-from apps.users.sign_in import client_network, forget_attempts, has_mail, normal_name, refused, take_attempt
+from apps.users.sign_in_limits import client_network, forget_attempts, has_mail, normal_name, refused, take_attempt
 
 MOST_TOKENS = 50
 LIFETIMES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "No expiry"}

@@ -1,10 +1,17 @@
-"""The OpenAPI description, arranged for a page without scripts."""
+"""The page of the OpenAPI description, without scripts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.text import slugify
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
 
 METHODS = ("get", "post", "patch", "put", "delete")
 MOST_DEEP = 4
@@ -54,6 +61,24 @@ class Tag:
     name: str
     description: str
     operations: tuple[Operation, ...]
+
+
+@require_safe
+@login_required
+def api_description(request: HttpRequest) -> HttpResponse:
+    """Show every operation of the OpenAPI description, and those of the tag in the URL with all details."""
+    (info, tags), chosen = _described_api(), request.GET.get("tag", "")
+    if chosen and chosen not in {tag.name for tag in tags}:
+        raise Http404(f"There is no part {chosen!r}.")
+    context = {"info": info, "tags": tags, "chosen": chosen, "public_url": settings.PUBLIC_URL}
+    return render(request, "dashboard/api.html", context)
+
+
+@cache
+def _described_api() -> tuple[Mapping[str, Any], Sequence[Tag]]:
+    """Return the description, which is the same for everybody as long as the process runs."""
+    schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    return schema["info"], operations_by_tag(schema)
 
 
 def operations_by_tag(schema: Mapping[str, Any]) -> list[Tag]:

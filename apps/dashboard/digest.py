@@ -21,7 +21,7 @@ from apps.notifications.digests import context_of, due_in_week_of, message_of, s
 from apps.notifications.models import Subscription, Topic
 from apps.teams.models import Team
 from apps.teams.working_time import FIRST_YEAR
-from apps.users.sign_in import has_mail
+from apps.users.sign_in_limits import has_mail
 
 
 @require_safe

@@ -19,7 +19,7 @@ from apps.notifications.invitations import SESSION_KEY, InvitationClosedError, a
 from apps.teams.models import Invitation
 from apps.teams.team_roles import ROLES
 from apps.users.models import CustomUser
-from apps.users.sign_in import client_network, has_mail, refused, take_attempt
+from apps.users.sign_in_limits import client_network, has_mail, refused, take_attempt
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 

@@ -30,7 +30,7 @@ from apps.notifications.models import (
 )
 from apps.teams.models import Team
 from apps.users.access import is_operator
-from apps.users.sign_in import has_mail
+from apps.users.sign_in_limits import has_mail
 
 EXPLANATIONS = {
     Topic.DIGEST: "Every Monday morning: the week's figures, what changed, what is stuck.",

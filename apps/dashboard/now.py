@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from apps.activity.models import Repository
 from apps.dashboard.addresses import link, on_github
-from apps.dashboard.teams import named
+from apps.dashboard.visible_teams import named
 from apps.metrics.figures import Bots
 from apps.metrics.stuck import LOOKS_BACK_DAYS, TITLES, Filters, Reason, Section, StuckPullRequest, read_stuck
 from apps.teams.models import Team

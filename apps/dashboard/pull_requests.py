@@ -13,8 +13,8 @@ from django.views.decorators.http import require_safe
 
 from apps.activity.models import PullRequest
 from apps.dashboard.addresses import link, on_github
-from apps.dashboard.teams import named, unread_of
 from apps.dashboard.timelines import FAILED, WORDS, timeline_of
+from apps.dashboard.visible_teams import named, unread_of
 from apps.metrics.explanation.boundaries import WORDS as REJECTED
 from apps.metrics.explanation.boundaries import Boundary, Candidate, Shipping
 from apps.metrics.explanation.life import Life, Moment, Stage, life_of

@@ -19,14 +19,14 @@ from django.views.decorators.http import require_POST, require_safe
 from apps.activity.models import GitHubTeam
 from apps.common.db import is_id
 from apps.dashboard.addresses import query_string
-from apps.dashboard.teams import named
+from apps.dashboard.visible_teams import named
 from apps.notifications.invitations import Issued, invite
 from apps.teams.github_teams import ProposalRefusedError, create_team, members_of, proposed_to
 from apps.teams.models import Invitation, Team, TeamAccess
 from apps.teams.team_roles import ROLES, AccessRefusedError, change_role, remove, set_active
 from apps.users.access import is_operator
 from apps.users.models import CustomUser
-from apps.users.sign_in import has_mail
+from apps.users.sign_in_limits import has_mail
 
 PEOPLE_PER_PAGE = 50
 MOST_PROPOSALS = 50

@@ -17,9 +17,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.activity.models import Repository
 from apps.dashboard.team_access import administered_team, id_in
-from apps.teams.accounts import contributors_addable_to
 from apps.teams.models import SLUG_LENGTH, Team, TeamMember, TeamRepository
-from apps.teams.visibility import repositories_addable_to, repositories_of
+from apps.teams.visibility import contributors_addable_to, repositories_addable_to, repositories_of
 from apps.users.access import is_operator
 
 MEMBERS_PER_PAGE = 50

@@ -11,7 +11,7 @@ class IntegrationsConfig(AppConfig):
         from apps.integrations.backfill import run as backfill_run  # noqa: PLC0415  models must be loaded first
         from apps.integrations.delivery_log import scan_job  # noqa: PLC0415  models must be loaded first
         from apps.integrations.github_sign_in import use_our_api  # noqa: PLC0415  models must be loaded first
-        from apps.integrations.reconciliation import results, schedule, verify_after_backfills  # noqa: PLC0415  models must be loaded first
+        from apps.integrations.reconciliation import repository_verification, results, schedule  # noqa: PLC0415  models must be loaded first
         from apps.integrations.streams import STREAMS  # noqa: PLC0415  models must be loaded first
         from apps.jobs import registry  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness.providers import register_credentials_check  # noqa: PLC0415  models must be loaded first
@@ -27,7 +27,7 @@ class IntegrationsConfig(AppConfig):
             organization_teams,
             refresh,
             scan_job,
-            verify_after_backfills,
+            repository_verification,
         ):
             registry.register(module.KIND)
         for plan in (schedule.PLAN, results.PLAN):

@@ -35,7 +35,7 @@ from apps.jobs.claims import claim
 from apps.jobs.models import ClaimLostError, Job
 from apps.jobs.outcomes import Backoff
 from apps.jobs.registry import SLICE_S, JobKind
-from apps.teams.accounts import accepted_accounts
+from apps.teams.account_teams import accepted_accounts
 from apps.webhooks.parsing import UnusablePayloadError
 
 FIRST_PAGE = "/installation/repositories?per_page=100"

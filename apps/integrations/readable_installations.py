@@ -8,7 +8,7 @@ from django.db.models import Case, F, IntegerField, QuerySet, Value, When
 
 from apps.activity.models import Contributor, Installation, RepositoryAccess
 from apps.github.permissions import Lack, lack_of
-from apps.teams.accounts import accepted_accounts
+from apps.teams.account_teams import accepted_accounts
 
 
 def readable_installations() -> QuerySet[Installation]:

@@ -5,14 +5,14 @@ from typing import Any
 from celery import shared_task
 
 from apps.github.credentials import has_credentials
-from apps.integrations.reconciliation import fan_out, results, schedule, verify_after_backfills
+from apps.integrations.reconciliation import fan_out, repository_verification, results, schedule
 from apps.integrations.reconciliation.results import TeamSyncError
 
 
 @shared_task(bind=True, name="apps.integrations.tasks.sync_repository", ignore_result=True)
 def sync_repository(self: Any, repo_id: int, sync_id: str) -> None:
     """Run the next step of one repository in a run; others that wait share its request."""
-    verify_after_backfills.advance(repo_id, sync_id=sync_id, task_id=self.request.id or "")
+    repository_verification.advance(repo_id, sync_id=sync_id, task_id=self.request.id or "")
 
 
 @shared_task(name="apps.integrations.tasks.sync_all_github_data", ignore_result=True)

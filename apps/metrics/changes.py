@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from apps.activity.models import Change
 from apps.common import db
 from apps.metrics.derivation.incidents import ISSUE, REPORT
-from apps.metrics.derived_tables import Scope, as_json
+from apps.metrics.derived_row_writer import Scope, as_json
 from apps.teams.models import DeploymentSource, ServiceRule
 
 Kind = Change.Kind

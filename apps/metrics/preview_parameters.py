@@ -10,9 +10,8 @@ from apps.activity.models import Contributor
 from apps.metrics.figures import FigureQuery, Window
 from apps.metrics.query_parameters import find_repository
 from apps.metrics.rule_previews import KINDS, Preview, Rule, build_rule, preview_production, preview_rule
-from apps.teams.accounts import contributors_of
 from apps.teams.models import Team
-from apps.teams.visibility import repositories_of
+from apps.teams.visibility import contributors_of, repositories_of
 
 PRODUCTION = "production"
 MOST_RULES = 20

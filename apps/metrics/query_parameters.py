@@ -18,12 +18,11 @@ from apps.common.db import is_id
 from apps.metrics.figures import AI, FIGURES, Asked, Bots, Figure, FigureQuery, Granularity, Hours, Window
 from apps.metrics.figures.dimensions import DIMENSIONS, OF_REPOSITORY, filters_of
 from apps.metrics.figures.entities import ORDERINGS, Listing
-from apps.metrics.figures.filters import Account, Attribution
-from apps.metrics.figures.reader import figures_for
+from apps.metrics.figures.figure_values import figures_for
+from apps.metrics.figures.filter_values import Account, Attribution
 from apps.metrics.figures.registry import VARIANTS
-from apps.teams.accounts import contributors_of
 from apps.teams.models import Team
-from apps.teams.visibility import repositories_of
+from apps.teams.visibility import contributors_of, repositories_of
 from apps.users.access import is_operator
 
 DEFAULT_WINDOW = "30d"

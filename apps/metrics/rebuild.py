@@ -10,7 +10,7 @@ from django.db import connection, connections, transaction
 from django.db.models.functions import Now
 
 from apps.metrics.derivation.derived_kinds import NOUNS, Derivation, Keys, Noun
-from apps.metrics.derived_tables import Row
+from apps.metrics.derived_row_writer import Row
 from apps.metrics.freshness import note_repository_changes
 from apps.metrics.models import RULES_VERSION, RebuildDifference
 from apps.metrics.recalculation import drain, lock_keys

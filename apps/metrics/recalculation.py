@@ -50,7 +50,7 @@ from apps.metrics.derivation.derived_kinds import (
     Observe,
 )
 from apps.metrics.freshness import note_repository_changes, note_team_changes
-from apps.teams.accounts import ensure_account_team
+from apps.teams.account_teams import ensure_account_team
 from apps.teams.github_teams import keep_in_step
 
 _SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT = "40001", "40P01", "55P03"

@@ -19,9 +19,9 @@ from django.db.models import Model, QuerySet
 from apps.activity.models import Change
 from apps.common import db
 from apps.metrics.changes import claim, stale
-from apps.metrics.derived_tables import DerivedTable, Row
+from apps.metrics.derived_row_writer import DerivedTable, Row
 from apps.metrics.figures import FigureQuery, FigureReading
-from apps.metrics.figures.reader import read_figures
+from apps.metrics.figures.figure_values import read_figures
 from apps.metrics.models import DerivedDeployment, DerivedShipment
 from apps.metrics.recalculation import BATCH, KNOWN, recalculate
 from apps.teams.models import (

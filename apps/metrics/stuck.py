@@ -30,8 +30,8 @@ from apps.activity.models import Contributor, GitHubTeam, PullRequest, Review, W
 from apps.common import db
 from apps.metrics.figures import Bots, FigureQuery
 from apps.metrics.figures import Window as Days
+from apps.metrics.figures.figure_query import GIVEN, QueryTemplate
 from apps.metrics.figures.populations import FAILED, rows_in_progress, rows_not_deployed
-from apps.metrics.figures.query import GIVEN, QueryTemplate
 from apps.metrics.figures.sql_expressions import Ids, IsAnyOf, Parameter, array_of, compiled
 from apps.metrics.models import DerivedDeployment, DerivedPullRequest, DerivedReview, DerivedReviewRequest
 from apps.teams.models import Team, WorkingCalendar

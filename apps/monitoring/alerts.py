@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.integrations.overdue_work import reconciliation_problems
+from apps.integrations.work_problems import reconciliation_problems
 from apps.jobs.models import Job
 from apps.jobs.registry import JobKind
 from apps.metrics.completeness.descriptions import format_moment
@@ -21,7 +21,7 @@ from apps.notifications.digests import url_of
 from apps.notifications.models import ALERTS, Alert, AlertThreshold, Channel, Subscription, Topic
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
-from apps.webhooks import overview
+from apps.webhooks import inbox_overview
 
 EVERY = timedelta(minutes=15)
 SHORTEST_SILENCE = timedelta(hours=24)
@@ -94,10 +94,10 @@ def find_silence(team: Team | None, *, now: datetime | None = None) -> dict[str,
     """Return that no delivery arrived for longer than usual, which needs some to have arrived before."""
     now = now or timezone.now()
     ids = None if team is None else _repositories_of(team)
-    last = overview.newest_received_at() if ids is None else overview.latest_received_at(ids)
+    last = inbox_overview.newest_received_at() if ids is None else inbox_overview.latest_received_at(ids)
     if last is None or now - last < SHORTEST_SILENCE:
         return {}
-    usual = overview.longest_gap(ids, since=last - LOOKED_BACK)
+    usual = inbox_overview.longest_gap(ids, since=last - LOOKED_BACK)
     if now - last < max(SHORTEST_SILENCE, UNUSUAL * usual):
         return {}
     gap = f"the longest pause of the four weeks before was {duration(usual.total_seconds())}" if usual else ""

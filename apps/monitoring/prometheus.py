@@ -17,7 +17,7 @@ from apps.common import db
 from apps.integrations.models import DeliveryLogScan, Drift, SyncLog
 from apps.metrics.models import RebuildSample
 from apps.monitoring.models import StatusCheck
-from apps.webhooks import overview, retention
+from apps.webhooks import inbox_overview, retention
 
 LONGEST_S = 2.5
 DRIFT = ("checked", "missing", "stale", "deleted")
@@ -66,7 +66,7 @@ def scheduled_work() -> Iterator[Metric]:
 
 
 def inbox() -> Iterator[Metric]:
-    inbox_now = overview.look()
+    inbox_now = inbox_overview.look()
     by_state = GaugeMetricFamily(
         "tformance_deliveries_by_state", "Deliveries that are not processed or ignored", labels=["state"]
     )
@@ -78,7 +78,7 @@ def inbox() -> Iterator[Metric]:
     lag = "How long the oldest due delivery has been due"
     yield gauge("tformance_delivery_lag_seconds", lag, inbox_now.lag_s)
     rows = "Estimated rows of the inbox"
-    yield gauge("tformance_delivery_rows", rows, overview.estimate_rows())
+    yield gauge("tformance_delivery_rows", rows, inbox_overview.estimate_rows())
     behind = "How long the oldest expired body has been due for deletion"
     yield gauge("tformance_retention_behind_seconds", behind, retention.measure_delay_s())
 

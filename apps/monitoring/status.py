@@ -19,17 +19,17 @@ from redis.retry import Retry
 from apps.activity.models import Change
 from apps.common import db
 from apps.integrations.models import StreamCount
-from apps.integrations.overdue_work import (
+from apps.integrations.readable_installations import describe, lacking_installations
+from apps.integrations.work_problems import (
     count_expired_leases,
     count_overdue_backfills,
     count_overdue_listings,
     reconciliation_problems,
     scan_problems,
 )
-from apps.integrations.readable_installations import describe, lacking_installations
 from apps.metrics.models import RebuildDifference
 from apps.monitoring.models import StatusCheck
-from apps.webhooks import intake, overview, retention
+from apps.webhooks import inbox_overview, intake, retention
 from apps.webhooks.models import Delivery
 from apps.webhooks.signature import active_secrets
 
@@ -160,7 +160,7 @@ def find_problems() -> dict[str, str]:
 
 
 def inbox_problems() -> dict[str, str]:
-    inbox = overview.look()
+    inbox = inbox_overview.look()
     problems = {}
     if inbox.lag_s > LONGEST_LAG_S:
         problems["deliveries_wait"] = f"A delivery has been due for {inbox.lag_s:.0f} s. Is a worker running?"

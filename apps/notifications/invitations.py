@@ -19,7 +19,7 @@ from apps.teams.models import Invitation, Team, TeamAccess
 from apps.teams.models.teams import InvitationQuerySet
 from apps.teams.team_roles import ROLES, AccessRefusedError, rank
 from apps.users.models import CustomUser, digest_of
-from apps.users.sign_in import has_mail
+from apps.users.sign_in_limits import has_mail
 
 MOST_OPEN = 100
 AGAIN = timedelta(minutes=1)

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 
 from apps.activity.facts import Stamp
 from apps.activity.models import Contributor, GitHubTeam, GitHubTeamEvent
-from apps.teams.accounts import free_slug
+from apps.teams.account_teams import free_slug
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_of
 from apps.users.access import is_operator

@@ -1,10 +1,18 @@
-"""The repositories of teams and users. Access is decided only here."""
+"""The repositories and people of teams and users. Access is decided only here."""
 
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from apps.activity.models import Repository, RepositoryAccess
+from apps.activity.models import (
+    Commit,
+    Contributor,
+    GitHubMembership,
+    PullRequest,
+    Repository,
+    RepositoryAccess,
+    Review,
+)
 from apps.teams.models import Team, TeamAccess, TeamRepository
 from apps.users.access import is_operator
 
@@ -64,3 +72,25 @@ def repositories_addable_to(team: Team, *, by: Any) -> QuerySet[Repository]:
     return Repository.objects.filter(owner__in=accounts.values("account")).filter(
         Q(owner=team.account_id) | Q(owner__in=known.values("owner"))
     )
+
+
+def contributors_of(teams: QuerySet[Team]) -> QuerySet[Contributor]:
+    """Return members of the teams and of their organisations, and contributors to their repositories."""
+    repositories = repositories_of(teams).order_by().values("pk")
+    accounts = teams.filter(account__isnull=False).order_by().values("account")
+    mine = Q(author=OuterRef("pk"), repository__in=repositories)
+    in_organization = GitHubMembership.objects.filter(
+        contributor=OuterRef("pk"), scope=GitHubMembership.Scope.ORGANIZATION, scope_id__in=accounts, is_member=True
+    )
+    return Contributor.objects.filter(
+        Exists(PullRequest.objects.filter(mine))
+        | Exists(Review.objects.filter(mine))
+        | Exists(Commit.objects.filter(mine))
+        | Exists(in_organization)
+        | Q(memberships__team__in=teams.order_by().values("pk"))
+    ).distinct()
+
+
+def contributors_addable_to(team: Team, *, by: Any) -> QuerySet[Contributor]:
+    """Return the contributors that the user may add to the team: all for an operator, else those known to it."""
+    return Contributor.objects.all() if is_operator(by) else contributors_of(Team.objects.filter(pk=team.pk))

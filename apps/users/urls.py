@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver
 
 from apps.users import openid
-from apps.users.sign_in import has_mail
+from apps.users.sign_in_limits import has_mail
 
 SERVED = frozenset(
     {

@@ -16,7 +16,7 @@ from apps.activity.models import Repository
 from apps.common.admin import ReadOnlyAdmin, SmallPagesAdmin
 from apps.common.db import is_id
 from apps.common.encryption import encrypt
-from apps.webhooks import overview, replay
+from apps.webhooks import inbox_overview, replay
 from apps.webhooks.inspection import readable_body
 from apps.webhooks.models import Delivery, DeliveryQuerySet, Refusal, WebhookSecret
 from apps.webhooks.signature import fingerprint_of, is_strong
@@ -78,7 +78,7 @@ class ValueFilter(admin.SimpleListFilter):
     """Filter by a column whose values come from an index; Django's own filter would read the whole table."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(value, value) for value in overview.find_values(self.parameter_name or "")]
+        return [(value, value) for value in inbox_overview.find_values(self.parameter_name or "")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset

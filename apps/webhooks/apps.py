@@ -10,7 +10,7 @@ class WebhooksConfig(AppConfig):
         from apps.jobs.registry import Plan, register_plan  # noqa: PLC0415  models must be loaded first
         from apps.metrics.completeness import providers  # noqa: PLC0415  models must be loaded first
         from apps.webhooks import checks, wakeups  # noqa: F401, PLC0415  registers them once the settings are there
-        from apps.webhooks.overview import find_deliveries, pending_of  # noqa: PLC0415  models must be loaded first
+        from apps.webhooks.inbox_overview import find_deliveries, pending_of  # noqa: PLC0415  models must be loaded first
 
         providers.register_pending_deliveries(pending_of)
         providers.register_delivery_lookup(find_deliveries)

@@ -18,8 +18,8 @@ from psycopg.types.json import Jsonb
 from apps.common import db
 from apps.webhooks import claims, group_commit, wakeups
 from apps.webhooks.group_commit import GroupCommitter, NewDelivery, StoredDelivery
+from apps.webhooks.inbox_overview import RESPONSES
 from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
-from apps.webhooks.overview import RESPONSES
 from apps.webhooks.parsing import UnusablePayloadError, find_routing, is_form, read_document
 from apps.webhooks.signature import GitHubHook
 

@@ -24,8 +24,8 @@ from rest_framework.views import APIView
 
 from apps.common import db
 from apps.webhooks import intake
+from apps.webhooks.inbox_overview import RESPONSES
 from apps.webhooks.models import Refusal
-from apps.webhooks.overview import RESPONSES
 from apps.webhooks.request_body import budget, check_framing, read_content
 from apps.webhooks.signature import (
     GitHubHook,

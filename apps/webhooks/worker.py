@@ -17,8 +17,8 @@ from apps.common.db import sqlstate_of
 from apps.common.failpoints import failpoint
 from apps.webhooks import claims, wakeups
 from apps.webhooks.claims import Claimed
+from apps.webhooks.inbox_overview import LOST_CLAIMS, RESULTS
 from apps.webhooks.models import Delivery
-from apps.webhooks.overview import LOST_CLAIMS, RESULTS
 from apps.webhooks.parsing import ClaimLostError
 from apps.webhooks.retry import GiveUp, decide, is_data_error, is_infrastructure_error, lost_a_lock, may_be_provoked
 from apps.webhooks.translate import TranslationResult, describe, place_of, translate_delivery

@@ -11,7 +11,7 @@ import structlog
 from django.test import Client, RequestFactory
 from rest_framework.throttling import UserRateThrottle
 
-from apps.dashboard import overview
+from apps.dashboard import overview_of_teams
 from apps.dashboard.failures import answer_incident
 from tests.api.conftest import Cast
 
@@ -32,7 +32,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any, **options: Any) -> None:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr(overview, "teams_of", fail)
+    monkeypatch.setattr(overview_of_teams, "teams_of", fail)
     monkeypatch.setattr("apps.teams.api.views.teams_of", fail)
 
 

@@ -12,7 +12,7 @@ from redis import RedisError
 from apps.dashboard.operations import health
 from apps.monitoring.doctor.checks import Check, Result
 from apps.monitoring.models import StatusCheck
-from apps.webhooks.overview import read_hours
+from apps.webhooks.inbox_overview import read_hours
 from tests.api.conftest import Cast, make_delivery
 from tests.dashboard.test_pages import read, signed_in
 from tests.plans import explaining
@@ -105,7 +105,7 @@ def test_a_day_that_takes_too_long_is_left_out(cast: Cast, monkeypatch: pytest.M
     def cancelled(**_: Any) -> Any:
         raise OperationalError from canceled()
 
-    monkeypatch.setattr("apps.webhooks.overview.read_hours", cancelled)
+    monkeypatch.setattr("apps.webhooks.inbox_overview.read_hours", cancelled)
     assert "counting them took too long" in read(signed_in(cast.operator), PAGE)
 
 

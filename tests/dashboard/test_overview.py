@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.dashboard.overview import COLUMNS, TEAMS_PER_PAGE
+from apps.dashboard.overview_of_teams import COLUMNS, TEAMS_PER_PAGE
 from apps.metrics.models import Goal
 from apps.teams.models import Team, TeamAccess, TeamRepository
 from tests.api.conftest import API, SECRETS, Cast, make_members

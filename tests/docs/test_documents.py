@@ -36,7 +36,7 @@ LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 PLACE = re.compile(r"`((?:apps|tests|tformance|deploy|benchmarks|docs|requirements)/[\w./*-]*)`")
 MODULES_WITH_PROBLEMS = (
     "apps/monitoring/status.py",
-    "apps/integrations/overdue_work.py",
+    "apps/integrations/work_problems.py",
 )
 WORD = re.compile(r'(?:(?:problems|found)\[|return \{)"(\w+)"|"(\w+)": probe_')
 TEST_NAME = re.compile(r"`(test_\w+)`")

@@ -12,8 +12,8 @@ from django.urls import reverse
 from apps.activity.models import Contributor, Repository
 from apps.common import admin
 from apps.teams.models import Team, TeamAccess
+from apps.webhooks.inbox_overview import find_values, latest_received_at
 from apps.webhooks.models import Delivery
-from apps.webhooks.overview import find_values, latest_received_at
 from tests.plans import explaining
 
 pytestmark = [pytest.mark.django_db, pytest.mark.proof]

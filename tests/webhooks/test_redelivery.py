@@ -12,8 +12,8 @@ from django.db import connection
 from django.test import Client
 
 from apps.webhooks import intake, parsing, wakeups
+from apps.webhooks.inbox_overview import RESPONSES
 from apps.webhooks.models import Delivery, DeliveryBody, OtherBody
-from apps.webhooks.overview import RESPONSES
 from apps.webhooks.retry import MOST_ATTEMPTS
 from apps.webhooks.tasks import process_slow_deliveries
 from tests.webhooks.conftest import GitHub, MadeUpEvent, drain, make_due, only

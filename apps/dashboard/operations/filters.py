@@ -8,8 +8,8 @@ from django import forms
 from django.http import QueryDict
 
 from apps.common.db import is_id
+from apps.webhooks.inbox_overview import find_values
 from apps.webhooks.models import Delivery
-from apps.webhooks.overview import find_values
 from apps.webhooks.replay import Filter, find_repository_id, key_condition
 
 ANY = [("", "Any")]

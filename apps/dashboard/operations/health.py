@@ -24,8 +24,8 @@ from apps.monitoring.doctor.github import impatient_access
 from apps.monitoring.doctor.services import QUEUES
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.presence import BEAT, present
-from apps.webhooks import overview, retention
-from apps.webhooks.overview import Hour
+from apps.webhooks import inbox_overview, retention
+from apps.webhooks.inbox_overview import Hour
 
 ONCE = Retry(NoBackoff(), 0)
 BADGES = {Result.OK: "done", Result.WARNING: "paused", Result.FAILED: "failed", Result.UNCHECKED: ""}
@@ -51,7 +51,7 @@ def health(request: HttpRequest) -> HttpResponse:
         "lag": draw(hours, parts=_lag, words=_lag_words) if hours else None,
         "total": sum(hour.count for hour in hours),
         "failed": sum(hour.failed for hour in hours),
-        "overview": overview.look(),
+        "overview": inbox_overview.look(),
         "present": find_present(),
         "retention": describe_retention(),
     }
@@ -87,7 +87,7 @@ def shown(check: Check) -> dict[str, Any]:
 def read_day() -> list[Hour]:
     """Return the last 24 hours; nothing where a statement may not take as long."""
     try:
-        return overview.read_hours(now=timezone.now())
+        return inbox_overview.read_hours(now=timezone.now())
     except DatabaseError as error:
         if db.sqlstate_of(error) != db.QUERY_CANCELED:
             raise
@@ -113,7 +113,7 @@ def describe_retention() -> dict[str, Any]:
     return {
         "days": settings.BODY_RETENTION_DAYS,
         "oldest": days[0] if days else None,
-        "rows": overview.estimate_rows(),
+        "rows": inbox_overview.estimate_rows(),
         "delay": duration(delay_s) if delay_s >= 1 else "",
     }
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from apps.webhooks.overview import Hour
+from apps.webhooks.inbox_overview import Hour
 
 WIDTH, HEIGHT = 720.0, 120.0
 GAP = 0.2

@@ -17,7 +17,7 @@ from apps.common.db import is_id
 from apps.dashboard.addresses import query_string
 from apps.dashboard.operations.access import for_operators
 from apps.dashboard.operations.filters import BODIES_HELP, InboxFilterForm
-from apps.webhooks import overview, replay
+from apps.webhooks import inbox_overview, replay
 from apps.webhooks.models import Delivery
 
 PER_PAGE = 50
@@ -52,7 +52,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         "here": request.get_full_path(),
         "live_switch": [("Live", query_string(request, live=None)), ("Paused", query_string(request, live="off"))],
         "kept": query_string(request, before=None, live=None),
-        "overview": overview.look(),
+        "overview": inbox_overview.look(),
         "groups": failures() if is_first else [],
     }
     return render(request, "dashboard/operations/inbox.html", context, status=200 if is_valid else 400)
@@ -96,11 +96,11 @@ def _took_s(row: Delivery) -> float | None:
 
 def failures() -> list[dict[str, Any]]:
     """Return those that failed by state, reason, event and error, each with the address that lists them."""
-    found = overview.group_failures(states=ATTENTION)
+    found = inbox_overview.group_failures(states=ATTENTION)
     return [{"group": group, "url": f"?{_filter_of(group)}"} for group in found]
 
 
-def _filter_of(group: overview.Failures) -> str:
+def _filter_of(group: inbox_overview.Failures) -> str:
     parameters = QueryDict(mutable=True)
     for name in ("state", "reason", "event", "error"):
         if value := getattr(group, name):

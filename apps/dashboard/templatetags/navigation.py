@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.users.sign_in import has_mail
+from apps.users.sign_in_limits import has_mail
 
 register = template.Library()
 

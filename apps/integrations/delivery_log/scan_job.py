@@ -34,7 +34,7 @@ from apps.jobs.models import Job
 from apps.jobs.outcomes import Backoff
 from apps.jobs.registry import SLICE_S, JobKind
 from apps.jobs.runner import attempt
-from apps.webhooks import overview
+from apps.webhooks import inbox_overview
 from apps.webhooks.parsing import UnusablePayloadError
 from apps.webhooks.signature import active_secrets
 
@@ -164,7 +164,7 @@ def _run(scan: ScanRun) -> None:
 
 def why_not_now() -> str:
     """Return why the scan has to wait, as one word; empty if nothing speaks against it."""
-    if overview.look().lag_s > LONGEST_LAG_S:
+    if inbox_overview.look().lag_s > LONGEST_LAG_S:
         return INBOX_LAGS
     if settings.SCAN_REDELIVERS and not active_secrets():
         return NO_SECRET  # the receiver would refuse the redeliveries

@@ -29,7 +29,7 @@ from apps.integrations.reconciliation.schedule import (
     synced_teams,
 )
 from apps.jobs.wakeups import enqueue_due
-from apps.teams.accounts import accepted_accounts
+from apps.teams.account_teams import accepted_accounts
 from apps.teams.models import Team
 from apps.teams.visibility import repositories_of
 

@@ -18,7 +18,7 @@ from apps.metrics.derivation.ai_tools import (
     tool_of_word,
 )
 from apps.metrics.derivation.commits import TrailerLine
-from apps.metrics.derived_tables import DerivedTable, Row, Scope
+from apps.metrics.derived_row_writer import DerivedTable, Row, Scope
 from apps.metrics.models import DerivedAIEvidence
 from apps.teams.models import AccountRule
 

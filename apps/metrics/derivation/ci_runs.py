@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from apps.common import db
-from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
+from apps.metrics.derived_row_writer import DerivedTable, Row, Scope, as_json
 from apps.metrics.models import DerivedWorkflowRun
 from apps.teams.account_classes import class_of
 

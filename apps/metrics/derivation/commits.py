@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.common import db
-from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json
+from apps.metrics.derived_row_writer import DerivedTable, Row, Scope, as_json
 from apps.metrics.models import DerivedCommit
 from apps.teams.account_classes import class_of
 

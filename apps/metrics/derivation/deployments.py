@@ -12,7 +12,7 @@ from typing import Any
 
 from apps.common import db
 from apps.metrics.derivation.deployment_rules import Kind, Rules, is_named_production, read_rules
-from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json, selected
+from apps.metrics.derived_row_writer import DerivedTable, Row, Scope, as_json, selected
 from apps.metrics.models import DerivedDeployment
 
 SCOPE = ("repository_id", "group_key")

@@ -17,10 +17,10 @@ from apps.activity.models import (
     WorkflowRun,
 )
 from apps.metrics.derivation import (
-    chosen_deployments,
     ci_runs,
     commits,
     deployments,
+    deployments_from_chosen_sources,
     incidents,
     pull_requests,
     remediations,
@@ -37,7 +37,7 @@ from apps.metrics.derivation.pull_requests import CLOSINGS, PULL_REQUESTS, REVIE
 from apps.metrics.derivation.remediations import REMEDIATIONS
 from apps.metrics.derivation.review_requests import REVIEW_REQUESTS
 from apps.metrics.derivation.shipments import SHIPMENTS
-from apps.metrics.derived_tables import DerivedTable, Row, Scope
+from apps.metrics.derived_row_writer import DerivedTable, Row, Scope
 from apps.teams.models import IncidentRule
 
 Keys = Sequence[Any]
@@ -186,17 +186,17 @@ def _chosen(kind: Kind, *, name: str, keys_in: Callable[[int], list[Any]]) -> No
     """Return the deployments that this kind of thing is where it was chosen: runs, releases or merges."""
 
     def derive(scopes: Keys) -> list[Derivation]:
-        named, rows = chosen_deployments.derive(scopes, kind=kind)
+        named, rows = deployments_from_chosen_sources.derive(scopes, kind=kind)
         return [Derivation(DEPLOYMENTS, named, rows, spread=_spread_deployments)]
 
     def chosen_in(repository_id: int) -> list[Any]:
         rows = DEPLOYMENTS.model._default_manager.filter(repository_id=repository_id, source=kind)
         derived = {(repository_id, number) for number in rows.values_list("last_deployment_id", flat=True)}
-        is_chosen = chosen_deployments.repositories_with(kind, [repository_id])
+        is_chosen = deployments_from_chosen_sources.repositories_with(kind, [repository_id])
         return sorted(derived.union(keys_in(repository_id) if is_chosen else ()))
 
     def locks(scopes: Keys) -> list[str]:
-        chosen = chosen_deployments.repositories_with(kind, (repository_id for repository_id, _ in scopes))
+        chosen = deployments_from_chosen_sources.repositories_with(kind, (repository_id for repository_id, _ in scopes))
         return [lock_of_deployments(repository_id) for repository_id in chosen]
 
     def shared_locks(scopes: Keys) -> list[str]:

@@ -17,7 +17,7 @@ from apps.metrics.derivation.deployment_rules import Kind, applies, specific_fir
 from apps.metrics.derivation.deployments import DEPLOYMENTS
 from apps.metrics.derivation.reported_deployments import PREFIX
 from apps.metrics.derivation.shipments import SHIPMENTS
-from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json, selected
+from apps.metrics.derived_row_writer import DerivedTable, Row, Scope, as_json, selected
 from apps.metrics.models import DerivedFailure, DerivedIncident
 from apps.teams.models import IncidentRule
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from apps.common import db
-from apps.metrics.derived_tables import Scope, as_json
+from apps.metrics.derived_row_writer import Scope, as_json
 from apps.teams.account_classes import class_of
 
 # The first person assigned, else the person who first requested a review.

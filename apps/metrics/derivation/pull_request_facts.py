@@ -14,7 +14,7 @@ from apps.metrics.derivation.review_requests import RequestEvent
 from apps.metrics.derivation.review_rounds import Move, Seen, read_listed
 from apps.metrics.derivation.shipments import Place
 from apps.metrics.derivation.timeline import Happening
-from apps.metrics.derived_tables import Row, Scope, as_json
+from apps.metrics.derived_row_writer import Row, Scope, as_json
 from apps.teams.account_classes import class_of
 from apps.teams.models import AccountRule
 

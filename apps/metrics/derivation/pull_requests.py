@@ -23,7 +23,7 @@ from apps.metrics.derivation.review_rounds import Pushes, review_rounds
 from apps.metrics.derivation.shipments import Merge, reverted_number
 from apps.metrics.derivation.stages import NO_STAGES, Boundaries, Stages, stages
 from apps.metrics.derivation.timeline import Happening
-from apps.metrics.derived_tables import DerivedTable, Row, Scope
+from apps.metrics.derived_row_writer import DerivedTable, Row, Scope
 from apps.metrics.models import DerivedClosing, DerivedPullRequest, DerivedReview
 
 PULL_REQUESTS = DerivedTable(model=DerivedPullRequest, key=SCOPE, scope=SCOPE)

@@ -11,7 +11,7 @@ from apps.common import db
 from apps.metrics.derivation.deployments import DEPLOYMENTS
 from apps.metrics.derivation.incidents import FAILURES
 from apps.metrics.derivation.shipments import SHIPMENTS
-from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json, selected
+from apps.metrics.derived_row_writer import DerivedTable, Row, Scope, as_json, selected
 from apps.metrics.models import DerivedRemediation
 
 SCOPE = ("repository_id", "remediation")

@@ -7,7 +7,7 @@ from typing import Any
 from apps.common import db
 from apps.metrics.derivation.deployment_rules import Kind, Rules, read_rules
 from apps.metrics.derivation.deployments import PLACE, Attempt, Group, rows_of
-from apps.metrics.derived_tables import Row, Scope, as_json
+from apps.metrics.derived_row_writer import Row, Scope, as_json
 
 SCOPE = ("repository_id", "external_id")
 PREFIX = "report "

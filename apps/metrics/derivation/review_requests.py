@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import IntEnum
 
 from apps.activity.models import PullRequestEvent
-from apps.metrics.derived_tables import DerivedTable, Row, Scope
+from apps.metrics.derived_row_writer import DerivedTable, Row, Scope
 from apps.metrics.models import DerivedReviewRequest
 
 SCOPE = ("repository_id", "number")

@@ -13,7 +13,7 @@ from datetime import datetime
 from apps.activity.models import PullRequestEvent
 from apps.common import db
 from apps.metrics.derivation.timeline import SAME_EVENT, Happening
-from apps.metrics.derived_tables import Scope, as_json
+from apps.metrics.derived_row_writer import Scope, as_json
 
 Kind = PullRequestEvent.Kind
 READ_LISTED = """

@@ -14,7 +14,7 @@ from typing import Any
 from apps.common import db
 from apps.metrics.derivation.deployments import DEPLOYMENTS, PLACE
 from apps.metrics.derivation.stages import NO_STAGES, Stages
-from apps.metrics.derived_tables import DerivedTable, Row, Scope, as_json, selected
+from apps.metrics.derived_row_writer import DerivedTable, Row, Scope, as_json, selected
 from apps.metrics.models import DerivedShipment
 
 SCOPE = ("repository_id", "number")

@@ -18,7 +18,7 @@ from apps.metrics.derivation.ai_evidence import EVIDENCE
 from apps.metrics.derivation.pull_request_facts import read_facts
 from apps.metrics.derivation.pull_requests import PULL_REQUESTS, rows_of
 from apps.metrics.derivation.shipments import SHIPMENTS
-from apps.metrics.derived_tables import Scope
+from apps.metrics.derived_row_writer import Scope
 from apps.metrics.explanation.alternatives import read_alternatives
 from apps.metrics.explanation.boundaries import WORDS, Boundary, Candidate, Entity, Shipping, boundaries, shippings
 from apps.metrics.explanation.life import Moment, Request, flags_of, life_of

@@ -14,8 +14,8 @@ from django.db.models import BooleanField, ExpressionWrapper, FloatField, Q
 from django.db.models.functions import Cast
 
 from apps.metrics.figures.dimensions import ACCOUNTS, DIMENSIONS, distinct_account_of
+from apps.metrics.figures.figure_query import FigureQuery, QueryTemplate
 from apps.metrics.figures.populations import Population, Remark, Rows, no_value
-from apps.metrics.figures.query import FigureQuery, QueryTemplate
 from apps.metrics.figures.registry import FIGURES
 
 Parameters = list[Any]

@@ -9,8 +9,8 @@ from django.db.models import Case, Exists, F, Model, OuterRef, Q, QuerySet, Subq
 from django.db.models.functions import Cast, Coalesce, Collate, Concat, NullIf
 
 from apps.activity.models import Contributor, PullRequest, Repository
-from apps.metrics.figures.filters import AI
-from apps.metrics.figures.query import AGENT, BOT, HUMAN, FigureQuery
+from apps.metrics.figures.figure_query import AGENT, BOT, HUMAN, FigureQuery
+from apps.metrics.figures.filter_values import AI
 from apps.metrics.figures.sql_expressions import IsAnyOf, Present
 from apps.metrics.models import (
     DerivedClosing,

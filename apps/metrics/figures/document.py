@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from apps.metrics.completeness.descriptions import describe_completeness, describe_with_sentence, format_instant
-from apps.metrics.figures.query import FigureQuery
-from apps.metrics.figures.reader import (
+from apps.metrics.figures.figure_query import FigureQuery
+from apps.metrics.figures.figure_values import (
     VALUE_ONLY,
     Asked,
     completeness_by_figure,

@@ -6,8 +6,8 @@ from typing import Any
 from django.db.models import Case, F, FloatField, When
 from django.db.models.functions import Cast, Extract, Greatest, Least
 
-from apps.metrics.figures.filters import Hours
-from apps.metrics.figures.query import FigureQuery
+from apps.metrics.figures.figure_query import FigureQuery
+from apps.metrics.figures.filter_values import Hours
 from apps.metrics.figures.sql_expressions import DraftSeconds, WorkingDraftSeconds, WorkingSeconds
 from apps.metrics.models.deployments import UNTIL_MERGE
 

@@ -12,7 +12,7 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
 from apps.activity.models import Contributor, PullRequest
 from apps.metrics.derivation.deployment_rules import Kind
 from apps.metrics.derivation.reported_deployments import PREFIX
-from apps.metrics.figures.query import FigureQuery
+from apps.metrics.figures.figure_query import FigureQuery
 from apps.metrics.figures.registry import figure_of
 from apps.metrics.models import (
     DerivedClosing,

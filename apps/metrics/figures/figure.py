@@ -6,8 +6,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from apps.metrics.figures.dimensions import ACCOUNTS, OF_AUTHORS, dimensions_of
+from apps.metrics.figures.figure_query import AGENT, BOT, HUMAN, NOT_A_MEMBER
 from apps.metrics.figures.populations import Population, Remark
-from apps.metrics.figures.query import AGENT, BOT, HUMAN, NOT_A_MEMBER
 
 BY_REPOSITORY = "Attributed to every team that tracks the repository, for any account; bots are always included."
 BY_AUTHOR = "Attributed to the team the author belonged to at the time. Teams with no members listed include everyone."

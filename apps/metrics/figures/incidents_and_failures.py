@@ -7,8 +7,8 @@ from django.db.models import Case, Exists, F, FloatField, OuterRef, Q, QuerySet,
 from apps.metrics.completeness.streams import ISSUES
 from apps.metrics.figures.durations import lasting
 from apps.metrics.figures.figure import BY_REPOSITORY, NO_VALUE, Figure, Measure
+from apps.metrics.figures.figure_query import FigureQuery
 from apps.metrics.figures.populations import Population, rows_deployments, rows_of
-from apps.metrics.figures.query import FigureQuery
 from apps.metrics.models import DerivedFailure, DerivedIncident, DerivedRemediation
 
 INCIDENTS = (

@@ -29,7 +29,7 @@ from apps.metrics.figures.durations import (
     queued_seconds,
     stage,
 )
-from apps.metrics.figures.query import AGENT, FigureQuery
+from apps.metrics.figures.figure_query import AGENT, FigureQuery
 from apps.metrics.figures.sql_expressions import WasDraft
 from apps.metrics.models import (
     ENDED_AT,

@@ -6,8 +6,8 @@ from django.db.models import Case, F, FloatField, Subquery, When
 
 from apps.metrics.completeness.streams import PULL_REQUESTS
 from apps.metrics.figures.figure import BY_AUTHOR, NO_VALUE, Figure, Measure
+from apps.metrics.figures.figure_query import FigureQuery
 from apps.metrics.figures.populations import Population, has, rows_merged
-from apps.metrics.figures.query import FigureQuery
 from apps.metrics.figures.sql_expressions import IsAmong, Pair
 from apps.metrics.models import DerivedPullRequest
 

@@ -20,8 +20,8 @@ from django.db import connection
 from apps.common import db
 from apps.metrics.figures.compiled_rows import Columns, Parameters, columns_of, compiled_rows
 from apps.metrics.figures.dimensions import DIMENSIONS, Dimension
+from apps.metrics.figures.figure_query import GIVEN, FigureQuery, QueryTemplate
 from apps.metrics.figures.populations import Population, Remark, Rows
-from apps.metrics.figures.query import GIVEN, FigureQuery, QueryTemplate
 from apps.metrics.figures.sql_expressions import Given, of_asked, with_names
 
 Aggregates = Mapping[str, Any]

@@ -10,7 +10,7 @@ from django.utils import timezone
 from apps.common import db
 from apps.github.credentials import has_credentials
 from apps.integrations.models import Backfill, DeliveryLogScan, SyncLog
-from apps.integrations.overdue_work import (
+from apps.integrations.work_problems import (
     count_expired_leases,
     count_overdue_backfills,
     count_overdue_listings,
@@ -22,7 +22,7 @@ from apps.metrics.models import RebuildSample
 from apps.monitoring.doctor.checks import Check, failure, ok, unchecked, warning
 from apps.monitoring.models import StatusCheck
 from apps.monitoring.status import inbox_problems, recalculation_problems, sample_problems
-from apps.webhooks import overview
+from apps.webhooks import inbox_overview
 from apps.webhooks.models import Delivery, Refusal
 from apps.webhooks.signature import active_secrets
 
@@ -64,7 +64,7 @@ def check_work() -> Iterator[Check]:
 def check_deliveries() -> Check:
     """Check for deliveries that wait too long, are dead or quarantined."""
     problems = inbox_problems()
-    inbox = overview.look()
+    inbox = inbox_overview.look()
     unfinished = sum(inbox.states[state] for state in Delivery.UNFINISHED)
     found = f"{unfinished:,} unfinished; the oldest has been due for {duration(inbox.lag_s)}."
     if "deliveries_wait" in problems:

@@ -11,10 +11,9 @@ from rest_framework import serializers
 from apps.activity.api.serializers import ContributorSerializer, RepositoryLabelSerializer, RepositorySerializer
 from apps.activity.models import Contributor, GitHubTeam, Repository
 from apps.common.api import OnlyKnownFields
-from apps.teams.accounts import contributors_addable_to
 from apps.teams.github_teams import GitHubMember, members_of
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
-from apps.teams.visibility import repositories_addable_to
+from apps.teams.visibility import contributors_addable_to, repositories_addable_to
 from apps.users.access import is_operator
 
 

@@ -16,7 +16,6 @@ from rest_framework.serializers import BaseSerializer
 from apps.activity.api.serializers import ContributorSerializer
 from apps.activity.models import Contributor, GitHubTeam, Repository
 from apps.common.api import OnlyKnownParameters, TruthFilter
-from apps.teams.accounts import contributors_of
 from apps.teams.api.serializers import (
     AddedRepositorySerializer,
     GitHubTeamSerializer,
@@ -27,7 +26,7 @@ from apps.teams.api.serializers import (
 )
 from apps.teams.github_teams import ProposalRefusedError, create_team, proposed_to
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamQuerySet, TeamRepository
-from apps.teams.visibility import repositories_of
+from apps.teams.visibility import contributors_of, repositories_of
 from apps.users.access import is_operator
 
 

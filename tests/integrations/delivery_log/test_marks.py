@@ -10,7 +10,7 @@ from apps.demo.scenario import Sent
 from apps.integrations.delivery_log import scan, scan_job
 from apps.integrations.delivery_log.scan import ScanRun
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
-from apps.integrations.overdue_work import scan_problems
+from apps.integrations.work_problems import scan_problems
 from tests.fake_github import faults
 from tests.fake_github.delivery_log import DeliveryLog
 from tests.fake_github.faults import Answered, Asked, Fault

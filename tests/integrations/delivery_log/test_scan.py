@@ -13,7 +13,7 @@ from apps.demo.scenario import Sent
 from apps.integrations.delivery_log.entries import read_entries
 from apps.integrations.delivery_log.scan_job import open_scan
 from apps.integrations.models import DeliveryLogScan, MissedDelivery
-from apps.integrations.overdue_work import MANY_GIVEN_UP, scan_problems
+from apps.integrations.work_problems import MANY_GIVEN_UP, scan_problems
 from apps.users.models import CustomUser
 from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import UnusablePayloadError

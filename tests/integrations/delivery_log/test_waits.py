@@ -11,7 +11,7 @@ from apps.demo.scenario import Sent
 from apps.github.credentials import NoCredentialsError
 from apps.integrations.delivery_log.scan_job import BACKOFF, wait_after_failure
 from apps.integrations.models import DeliveryLogScan
-from apps.integrations.overdue_work import scan_problems
+from apps.integrations.work_problems import scan_problems
 from apps.webhooks import intake
 from apps.webhooks.models import Delivery
 from apps.webhooks.signature import GitHubHook

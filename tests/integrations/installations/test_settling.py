@@ -17,8 +17,8 @@ from apps.integrations.backfill.start import Scope, start
 from apps.integrations.discovery import find_installations
 from apps.integrations.installations import due_installations, list_installation, open_listings
 from apps.integrations.models import Backfill
-from apps.integrations.overdue_work import count_overdue_listings
 from apps.integrations.readable_installations import lacking_installations
+from apps.integrations.work_problems import count_overdue_listings
 from apps.jobs.models import Job
 from apps.metrics.recalculation import drain as recalculate
 from apps.monitoring.doctor.installations import check_installations

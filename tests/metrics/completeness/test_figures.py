@@ -14,9 +14,9 @@ from apps.integrations.streams import STREAM_NAMES
 from apps.metrics.completeness import OF_FIGURES, providers, report_of
 from apps.metrics.completeness.descriptions import explain_completeness
 from apps.metrics.figures import FIGURES, FigureQuery, Window
-from apps.metrics.figures.reader import completeness_by_figure, completeness_of
+from apps.metrics.figures.figure_values import completeness_by_figure, completeness_of
 from apps.teams.models import Team
-from apps.webhooks import overview
+from apps.webhooks import inbox_overview
 from tests.metrics.completeness.known import (
     API,
     WEB,
@@ -173,7 +173,7 @@ def test_a_team_of_500_repositories_costs_three_statements_by_index(many: range)
 @pytest.mark.proof
 def test_the_oldest_of_a_long_backlog_is_found_by_its_own_index(many: range) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {overview._PENDING}", [list(many)])
+        cursor.execute(f"EXPLAIN {inbox_overview._PENDING}", [list(many)])
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert plan.count("delivery_without_effect") == 2, plan
 

@@ -10,7 +10,7 @@ from apps.metrics.digest import read_digest
 from apps.metrics.management.commands.figures import find_team
 from apps.notifications.digests import about_of, message_of
 from apps.notifications.message_fan_out import page_url, queue
-from apps.users.sign_in import has_mail
+from apps.users.sign_in_limits import has_mail
 
 EXAMPLES = """\
 examples:

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from apps.metrics.figures.formatting import duration
+from apps.webhooks.inbox_overview import Overview, count_finished, look
 from apps.webhooks.models import Delivery
-from apps.webhooks.overview import Overview, count_finished, look
 
 State = Delivery.State
 MEANINGS = {

@@ -9,7 +9,7 @@ from apps.github.auth import GitHubAccess
 from apps.github.responses import ResponseKind
 from apps.integrations.models import Drift, RepositorySync
 from apps.integrations.reader import RequestFailedError
-from apps.integrations.reconciliation.verify_after_backfills import mass_deletions
+from apps.integrations.reconciliation.repository_verification import mass_deletions
 from tests.fake_github.faults import Answered, Asked, Change, Fault, Matches, status
 from tests.fake_github.server import FakeGitHub
 from tests.fake_github.using import WEB

@@ -16,7 +16,7 @@ from apps.github.auth import GitHubAccess
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark, SyncLog
 from apps.integrations.reconciliation.fan_out import verify_each
-from apps.integrations.reconciliation.verify_after_backfills import verify_repository
+from apps.integrations.reconciliation.repository_verification import verify_repository
 from apps.integrations.streams import STREAM_NAMES
 from apps.jobs.claims import claim
 from apps.jobs.registry import SLICE_S

@@ -11,7 +11,7 @@ from apps.github.responses import CORE, ResponseKind, Result
 from apps.integrations import tasks
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.models import Backfill, RepositorySync, StreamMark
-from apps.integrations.reconciliation import verify_after_backfills
+from apps.integrations.reconciliation import repository_verification
 from apps.jobs.wakeups import wake_next_waiter
 from tests.fake_github.identities import APP_ID, app_pem
 from tests.fake_github.server import FakeGitHub
@@ -80,10 +80,10 @@ def test_planning_makes_a_read_repository_due_even_if_its_last_backfill_did_not(
     api.happen()
     nights.begin()
     nights.probe()
-    assert verify_after_backfills.plan() == 0, "it is being read"
+    assert repository_verification.plan() == 0, "it is being read"
     Backfill.objects.unfinished().cancel()
-    assert verify_after_backfills.plan() == 1
-    assert verify_after_backfills.plan() == 0
+    assert repository_verification.plan() == 1
+    assert repository_verification.plan() == 0
 
 
 def test_verification_waits_for_github_under_the_same_name_as_the_probe(api: LiveRepository, nights: Nights) -> None:

@@ -16,11 +16,11 @@ from rich.console import Console
 from apps.activity.models import RepositoryAccess
 from apps.integrations import tasks
 from apps.integrations.models import Drift, RepositorySync, SyncLog, TeamSync
-from apps.integrations.overdue_work import reconciliation_problems
 from apps.integrations.reconciliation import results, run_console
 from apps.integrations.reconciliation.results import prune
 from apps.integrations.reconciliation.run_console import progress_line, progress_of, progress_view, run_table
 from apps.integrations.reconciliation.schedule import start_for_team
+from apps.integrations.work_problems import reconciliation_problems
 from apps.monitoring.tasks import check_status
 from apps.teams.models import Team
 from tests.fake_github.using import ACME, API, WEB

@@ -1,17 +1,13 @@
 """Teams of accounts, created when an account installs the App, so that the first figures need no setup."""
 
-from typing import Any
-
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 from django.utils.text import slugify
 
-from apps.activity.models import Commit, Contributor, GitHubMembership, Installation, PullRequest, Review
+from apps.activity.models import Contributor, Installation
 from apps.teams.models import SLUG_LENGTH, Team
-from apps.teams.visibility import repositories_of
-from apps.users.access import is_operator
 
 
 def ensure_account_team(installation_id: int) -> Team | None:
@@ -58,25 +54,3 @@ def accepted_accounts() -> QuerySet[Contributor]:
 def free_slug(login: str, account_id: int) -> str:
     slug = slugify(login)[:SLUG_LENGTH] or str(account_id)
     return f"{slug[: SLUG_LENGTH - 21]}-{account_id}" if Team.objects.filter(slug=slug).exists() else slug
-
-
-def contributors_of(teams: QuerySet[Team]) -> QuerySet[Contributor]:
-    """Return members of the teams and of their organisations, and contributors to their repositories."""
-    repositories = repositories_of(teams).order_by().values("pk")
-    accounts = teams.filter(account__isnull=False).order_by().values("account")
-    mine = Q(author=OuterRef("pk"), repository__in=repositories)
-    in_organization = GitHubMembership.objects.filter(
-        contributor=OuterRef("pk"), scope=GitHubMembership.Scope.ORGANIZATION, scope_id__in=accounts, is_member=True
-    )
-    return Contributor.objects.filter(
-        Exists(PullRequest.objects.filter(mine))
-        | Exists(Review.objects.filter(mine))
-        | Exists(Commit.objects.filter(mine))
-        | Exists(in_organization)
-        | Q(memberships__team__in=teams.order_by().values("pk"))
-    ).distinct()
-
-
-def contributors_addable_to(team: Team, *, by: Any) -> QuerySet[Contributor]:
-    """Return the contributors that the user may add to the team: all for an operator, else those known to it."""
-    return Contributor.objects.all() if is_operator(by) else contributors_of(Team.objects.filter(pk=team.pk))

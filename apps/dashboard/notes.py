@@ -1,41 +1,18 @@
-"""Pages of notes and of the API."""
+"""The page of the user's notes."""
 
-from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_POST, require_safe
-from drf_spectacular.generators import SchemaGenerator
 
 from apps.common import db
-from apps.dashboard.described_api import Tag, operations_by_tag
 from apps.notifications.models import Notification
 
 NOTES_PER_PAGE = 50
-
-
-@require_safe
-@login_required
-def api_description(request: HttpRequest) -> HttpResponse:
-    """Show every operation of the OpenAPI description, and those of the tag in the URL with all details."""
-    (info, tags), chosen = _described_api(), request.GET.get("tag", "")
-    if chosen and chosen not in {tag.name for tag in tags}:
-        raise Http404(f"There is no part {chosen!r}.")
-    context = {"info": info, "tags": tags, "chosen": chosen, "public_url": settings.PUBLIC_URL}
-    return render(request, "dashboard/api.html", context)
-
-
-@cache
-def _described_api() -> tuple[Mapping[str, Any], Sequence[Tag]]:
-    """Return the description, which is the same for everybody as long as the process runs."""
-    schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
-    return schema["info"], operations_by_tag(schema)
 
 
 @require_safe

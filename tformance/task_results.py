@@ -1,29 +1,12 @@
-"""Backends that the settings name: the storage of static files, and the results of tasks."""
+"""Results of Celery tasks, stored without secrets."""
 
 from typing import Any
 
 from celery import states
 from django_celery_results.backends.database import DatabaseBackend  # type: ignore[import-untyped]
-from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from apps.common.redaction import redact
 from tformance.log_format import redact_value
-
-
-class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
-    """Static files with a hash of their content in the name, so that browsers can cache them forever.
-
-    The plain name is used if `collectstatic` has not run.
-    """
-
-    manifest_strict = False
-
-    def stored_name(self, name: str) -> str:
-        """Return the file's name with its hash."""
-        try:
-            return str(super().stored_name(name))
-        except ValueError:  # neither in the manifest nor collected
-            return name
 
 
 class RedactedResults(DatabaseBackend):  # type: ignore[misc]

@@ -12,14 +12,14 @@ from django.http import Http404
 
 from apps.common import db
 from apps.metrics.figures import FigureQuery
-from apps.metrics.figures.filters import Membership
-from apps.metrics.figures.query import GIVEN, sources_statement
+from apps.metrics.figures.figure_query import GIVEN, sources_statement
+from apps.metrics.figures.filter_values import Membership
 from apps.metrics.figures.sql_expressions import of_asked
 from apps.metrics.models import Goal
 from apps.notifications.models import Notification
 from apps.teams.models import Team, TeamMember, TeamRepository
 from apps.teams.visibility import repositories_of
-from apps.webhooks.overview import LATEST
+from apps.webhooks.inbox_overview import LATEST
 
 RECENT = 500
 LABELS = """

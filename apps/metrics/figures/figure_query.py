@@ -29,7 +29,7 @@ from apps.common import db
 from apps.metrics.completeness import OF_FIGURES, Report, report_of
 from apps.metrics.completeness.providers import Pending, find_pending
 from apps.metrics.derivation.deployment_rules import UNCHOSEN
-from apps.metrics.figures.filters import AI, Account, Attribution, Bots, Hours, Membership
+from apps.metrics.figures.filter_values import AI, Account, Attribution, Bots, Hours, Membership
 from apps.metrics.figures.sql_expressions import (
     AtInstant,
     Ids,
