@@ -19,7 +19,6 @@ from apps.metrics.models import DerivedDeployment
 from apps.metrics.preview_parameters import make_preview
 from apps.metrics.rule_previews import Preview, PreviewRefusedError
 from apps.teams.models import DeploymentSource, Team
-from apps.teams.production import set_production, set_source
 from apps.teams.visibility import repositories_of
 
 LONGEST_S = 2.5
@@ -105,9 +104,9 @@ def take(request: HttpRequest, team: Team, context: dict[str, Any]) -> HttpRespo
 
 def save(form: Any, team: Team) -> None:
     if isinstance(form, SourceForm):
-        set_source(team, kind=form.cleaned_data["kind"], pattern=form.cleaned_data["pattern"])
+        DeploymentSource.ensure(team, kind=form.cleaned_data["kind"], pattern=form.cleaned_data["pattern"])
     else:
-        set_production(team, form.names())
+        team.set_production(form.names())
 
 
 def preview_of(form: Any, team: Team) -> Preview:

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from apps.activity.models import Change, Contributor, Repository
-from apps.teams.models.teams import MarksChange
+from apps.teams.models.teams import MarksChange, Team
 
 
 class AccountRule(MarksChange):
@@ -132,6 +132,22 @@ class DeploymentSource(DeploymentRule):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pattern}".rstrip()
+
+    @classmethod
+    def ensure(cls, team: Team, *, kind: str, pattern: str) -> "DeploymentSource":
+        """Let runs, releases or merges of this name count as deployments of the team's account.
+
+        ValidationError if the pattern is none, or the team tracks no account.
+        """
+        if team.account_id is None:
+            raise ValidationError(f"{team} tracks no account: add a rule for its repositories in the admin.")
+        rule = cls(account_id=team.account_id, kind=kind, pattern=pattern)
+        rule.full_clean()
+        known = cls.objects.filter(account_id=team.account_id, kind=kind, pattern=pattern, repository=None)
+        existing: DeploymentSource | None = known.first()
+        if existing is None:
+            rule.save()
+        return existing or rule
 
 
 class IncidentRule(DeploymentRule):

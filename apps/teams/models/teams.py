@@ -1,7 +1,7 @@
 """Teams, their members and repositories, who has access to them, and invitations."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
@@ -214,6 +214,11 @@ class Team(MarksChange):
         """Say whether it is of an account in which there are other teams."""
         others = TeamRepository.objects.filter(repository__owner=self.account_id).exclude(team=self.pk)
         return self.account_id is not None and others.exists()
+
+    def set_production(self, environments: Sequence[str]) -> None:
+        """Let these names or patterns of environments count as production; none is GitHub's flag and their name."""
+        self.production_environments = list(dict.fromkeys(environments))
+        self.save(update_fields=["production_environments"])
 
     def change(self) -> tuple[Change.Kind, str]:
         return Change.Kind.TEAM, str(self.pk)

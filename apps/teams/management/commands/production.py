@@ -7,7 +7,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.common.command_help import Help
 from apps.teams.models import DeploymentSource, Team
-from apps.teams.production import set_production, set_source
 
 EXAMPLES = """
   production acme                                          what counts now
@@ -38,9 +37,9 @@ class Command(BaseCommand):
             raise CommandError(f"There is no team {options['team']!r}.", returncode=2)
         try:
             if options["environments"] or options["by_name"]:
-                set_production(team, options["environments"] or [])
+                team.set_production(options["environments"] or [])
             if options["source"]:
-                set_source(team, kind=options["source"], pattern=options["pattern"])
+                DeploymentSource.ensure(team, kind=options["source"], pattern=options["pattern"])
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         chosen = ", ".join(team.production_environments) or "those that GitHub or their name calls production"
