@@ -1,6 +1,6 @@
 """The pages on which a team is made and changed: name, working hours, production, repositories and members."""
 
-from datetime import date, datetime, time
+from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -19,11 +19,13 @@ from apps.activity.models import Repository
 from apps.dashboard.team_access import administered_team, id_in
 from apps.teams.models import SLUG_LENGTH, Team, TeamMember, TeamRepository
 from apps.teams.visibility import contributors_addable_to, repositories_addable_to, repositories_of
+from apps.teams.working_time import FIRST_YEAR
 from apps.users.access import is_operator
 
 MEMBERS_PER_PAGE = 50
 MOST_SUGGESTED = 500
 """Names that a field suggests; any other may be typed."""
+LAST_YEAR = 2100
 WEEKDAYS = ((1, "Mon"), (2, "Tue"), (3, "Wed"), (4, "Thu"), (5, "Fri"), (6, "Sat"), (7, "Sun"))
 
 
@@ -164,13 +166,12 @@ def change_members(request: HttpRequest, slug: str) -> HttpResponse:
     login, since = request.POST.get("login", "").strip(), request.POST.get("since", "")
     found = contributors_addable_to(team, by=request.user).filter(login__iexact=login).exclude(login="").first()
     try:
-        from_at = start_of(parse_date(since), team) if since else None
-    except ValueError:
-        from_at = None
+        from_at = start_of(since, team)
+    except ValueError as error:
+        messages.error(request, str(error))
+        return redirect("team-settings", team.slug)
     if found is None:
         messages.error(request, f"No account named {login!r} is known to this team.")
-    elif since and from_at is None:
-        messages.error(request, f"{since!r} is not a day. Use a date such as 2026-03-02, or none for always.")
     else:
         _member, is_new = TeamMember.objects.get_or_create(team=team, contributor=found, from_at=from_at)
         counts = f"{found} is a member of {team}." if is_new else f"{found} was added with this start already."
@@ -192,6 +193,16 @@ def leave_or_remove(request: HttpRequest, team: Team) -> None:
         messages.success(request, f"{member.contributor} left {team} now. Work until now still counts.")
 
 
-def start_of(day: date | None, team: Team) -> datetime | None:
-    """Return when the day begins for the team; None without a day."""
-    return None if day is None else datetime.combine(day, time.min, ZoneInfo(team.time_zone))
+def start_of(text: str, team: Team) -> datetime | None:
+    """Return when the day begins for the team; None without a day. ValueError if it is none of GitHub's days."""
+    if not text:
+        return None
+    try:
+        day = parse_date(text)
+    except ValueError:  # such as 30 February
+        day = None
+    if day is None or not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(
+            f"{text!r} is not a day since {FIRST_YEAR}. Use a date such as 2026-03-02, or none."
+        )
+    return datetime.combine(day, time.min, ZoneInfo(team.time_zone))

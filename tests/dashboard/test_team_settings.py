@@ -151,6 +151,8 @@ def test_a_member_joins_on_a_day_of_the_team_and_leaves_now(cast: Cast) -> None:
         ({"login": ""}, "No account named"),
         ({"login": "ana", "since": "2026-02-30"}, "is not a day"),
         ({"login": "ana", "since": "soon"}, "is not a day"),
+        ({"login": "ana", "since": "0001-01-01"}, "is not a day"),
+        ({"login": "ana", "since": "9999-12-31"}, "is not a day"),
     ],
 )
 def test_a_member_that_cannot_be_added_is_refused_in_words(cast: Cast, form: dict[str, str], why: str) -> None:
