@@ -202,7 +202,5 @@ def start_of(text: str, team: Team) -> datetime | None:
     except ValueError:  # such as 30 February
         day = None
     if day is None or not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise ValueError(
-            f"{text!r} is not a day since {FIRST_YEAR}. Use a date such as 2026-03-02, or none."
-        )
+        raise ValueError(f"{text!r} is not a day since {FIRST_YEAR}. Use a date such as 2026-03-02, or none.")
     return datetime.combine(day, time.min, ZoneInfo(team.time_zone))
