@@ -5,8 +5,8 @@ from typing import Any
 from celery import shared_task
 
 from apps.github.credentials import has_credentials
-from apps.integrations.reconciliation import fan_out, repository_verification, results, schedule
-from apps.integrations.reconciliation.results import TeamSyncError
+from apps.integrations.reconciliation import fan_out, repository_verification, run_endings, schedule
+from apps.integrations.reconciliation.run_endings import TeamSyncError
 
 
 @shared_task(bind=True, name="apps.integrations.tasks.sync_repository", ignore_result=True)
@@ -61,16 +61,16 @@ def schedule_team_sync(team_id: int) -> str | None:
 @shared_task(name="apps.integrations.tasks.conclude_team_sync", ignore_result=True, throws=(TeamSyncError,))
 def conclude_team_sync(team_sync_id: int) -> None:
     """Succeed or fail as the team did in a run: one of the two callbacks writes the result into the team's row."""
-    results.require_success(team_sync_id)
+    run_endings.require_success(team_sync_id)
 
 
 @shared_task(name="apps.integrations.tasks.on_success", ignore_result=True)
 def on_success(team_sync_id: int) -> bool:
     """Write into the team's row that all of it was compared: the callback (`link`) of conclude_team_sync."""
-    return results.notify_success(team_sync_id)
+    return run_endings.notify_success(team_sync_id)
 
 
 @shared_task(name="apps.integrations.tasks.on_failure", ignore_result=True)
 def on_failure(team_sync_id: int) -> bool:
     """Write into the team's row what could not be compared: the callback (`link_error`) of conclude_team_sync."""
-    return results.notify_failure(team_sync_id)
+    return run_endings.notify_failure(team_sync_id)

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from apps.integrations import refresh
 from apps.integrations.delivery_log import scan
-from apps.integrations.reconciliation import results
+from apps.integrations.reconciliation import run_endings
 from apps.jobs.dispatch import run_each
 from apps.monitoring import status
 from apps.notifications.models import MailMessage, Notification, WebhookMessage
@@ -61,7 +61,7 @@ def check_status() -> list[str]:
 CLEAN_UPS: Mapping[str, Callable[[], object]] = {
     "bodies": bodies.prune_bodies,  # makes room for the next days too
     "expired": delete_expired,
-    "runs": results.prune,
+    "runs": run_endings.prune,
     "missed_deliveries": scan.prune,
     "refreshes": refresh.prune,
     "messages": lambda: MailMessage.objects.prune() + WebhookMessage.objects.prune(),

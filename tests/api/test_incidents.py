@@ -9,7 +9,7 @@ from apps.activity.models import Provenance, ReportedIncident
 from apps.metrics.models import DerivedFailure
 from apps.metrics.recalculation import drain
 from tests.api.conftest import Cast
-from tests.api.test_reports import report as deployment
+from tests.api.test_reported_deployments import report as deployment
 
 pytestmark = pytest.mark.django_db
 

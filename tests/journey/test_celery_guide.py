@@ -13,7 +13,7 @@ from django.db import connection
 from apps.activity.models import Issue, PullRequest, RepositoryAccess
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
 from apps.integrations.reconciliation import fan_out
-from apps.integrations.reconciliation.results import conclude
+from apps.integrations.reconciliation.run_endings import conclude
 from apps.integrations.reconciliation.schedule import database_time, is_of_night, next_hour
 from apps.integrations.tasks import (
     schedule_team_sync,

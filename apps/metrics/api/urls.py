@@ -7,9 +7,9 @@ from apps.metrics.api import (
     figures,
     goals,
     hourly_figures,
-    incidents,
     pull_requests,
-    reports,
+    reported_deployments,
+    reported_incidents,
     repositories,
     rule_previews,
 )
@@ -34,8 +34,8 @@ urlpatterns = [
     ),
     path("teams/<slug:slug>/", completeness.CompleteTeamView.as_view(), name="team-detail"),
     path("repositories/", repositories.RepositoriesView.as_view(), name="repository-list"),
-    path("deployments/", reports.DeploymentsView.as_view(), name="deployment-list"),
-    path("incidents/", incidents.IncidentsView.as_view(), name="incident-list"),
+    path("deployments/", reported_deployments.DeploymentsView.as_view(), name="deployment-list"),
+    path("incidents/", reported_incidents.IncidentsView.as_view(), name="incident-list"),
     path("pull-requests/", pull_requests.PullRequestsView.as_view(), name="pull-request-list"),
     path(
         "pull-requests/<int:repository_id>/<int:number>/",

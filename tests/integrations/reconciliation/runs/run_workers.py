@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation import results, schedule
+from apps.integrations.reconciliation import run_endings, schedule
 
 QUEUES = ("live", "maintenance", "backfill")
 REPOSITORIES = "run_jobs"
@@ -32,9 +32,9 @@ class Workers:
     def conclude(self) -> int:
         """What beat does every 15 s, twice: the results of team runs, then the ends of runs."""
         before = SyncLog.objects.unfinished().count()
-        results.conclude()
+        run_endings.conclude()
         self.work()
-        results.conclude()
+        run_endings.conclude()
         return before - SyncLog.objects.unfinished().count()
 
     def work(self) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.activity.models import Installation
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation import fan_out, results, schedule
+from apps.integrations.reconciliation import fan_out, run_endings, schedule
 from apps.integrations.reconciliation.fan_out import fan_out_run, fan_out_team, verify_each
 from apps.teams.models import Team, TeamRepository
 from tests.fake_github.using import ACME, API, BETA, WEB
@@ -221,14 +221,14 @@ def test_a_night_that_takes_a_day_gives_up_so_that_the_next_may_begin(acme: Team
     workers.beat(MONDAY_NIGHT)
     compare("acme/api")
     SyncLog.objects.update(not_before=schedule.database_time() - 23 * HOUR)
-    assert results.give_up_old() == 0
+    assert run_endings.give_up_old() == 0
     SyncLog.objects.update(not_before=schedule.database_time() - 25 * HOUR)
     assert workers.conclude() == 1
     night = SyncLog.objects.get()
     assert (night.status, night.error) == ("failed", "1 of 2 repositories could not be compared.")
     acme.refresh_from_db()
     assert "acme/web (It was not compared within 24 hours" in acme.last_sync_error
-    assert results.give_up_old() == 0
+    assert run_endings.give_up_old() == 0
 
 
 def test_a_run_that_was_never_fanned_out_is_given_up_too(acme: Team, workers: Workers) -> None:
@@ -236,7 +236,7 @@ def test_a_run_that_was_never_fanned_out_is_given_up_too(acme: Team, workers: Wo
     SyncLog.objects.update(not_before=schedule.database_time() - 25 * HOUR)
     assert workers.conclude() == 1
     run = SyncLog.objects.get()
-    assert (run.status, run.error) == ("failed", results.TOO_LONG)
+    assert (run.status, run.error) == ("failed", run_endings.TOO_LONG)
 
 
 def test_a_team_that_tracks_nothing_does_not_block_the_night(acme: Team, workers: Workers) -> None:
@@ -273,7 +273,7 @@ def test_periodic_tasks_use_indexes(past: None) -> None:
     plans: list[str] = []
     with connection.execute_wrapper(explaining(plans)):
         schedule.enqueue_due()
-        results.conclude()
+        run_endings.conclude()
         schedule.open_due(now=MONDAY_NIGHT)
     assert plans
     read_through = [plan for plan in plans for table in TABLES if f"Seq Scan on {table}" in plan]

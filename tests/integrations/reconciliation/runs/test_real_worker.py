@@ -8,7 +8,7 @@ import pytest
 
 from apps.common.failpoints import RUN_POINTS
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation import results, schedule
+from apps.integrations.reconciliation import run_endings, schedule
 from apps.notifications.models import Notification
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
@@ -29,7 +29,7 @@ def beat() -> None:
     expire_leases()
     schedule.open_due(now=MONDAY_NIGHT)
     schedule.enqueue_due()
-    results.conclude()
+    run_endings.conclude()
 
 
 def is_fanned_out() -> bool:

@@ -16,9 +16,9 @@ from rich.console import Console
 from apps.activity.models import RepositoryAccess
 from apps.integrations import tasks
 from apps.integrations.models import Drift, RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation import results, run_console
-from apps.integrations.reconciliation.results import prune
+from apps.integrations.reconciliation import run_console, run_endings
 from apps.integrations.reconciliation.run_console import progress_line, progress_of, progress_view, run_table
+from apps.integrations.reconciliation.run_endings import prune
 from apps.integrations.reconciliation.schedule import start_for_team
 from apps.integrations.work_problems import reconciliation_problems
 from apps.monitoring.tasks import check_status
@@ -153,7 +153,7 @@ def work_in_the_background(workers: Workers, *, error: str = "") -> threading.Th
             if error:
                 compare("acme/api", error=error)
             compare()
-            eventually(lambda: results.conclude() or workers.work() or not SyncLog.objects.unfinished().exists())
+            eventually(lambda: run_endings.conclude() or workers.work() or not SyncLog.objects.unfinished().exists())
         finally:
             connection.close()
 

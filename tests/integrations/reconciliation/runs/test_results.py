@@ -9,8 +9,8 @@ from django.core import mail
 from apps.activity.models import Change, RepositoryAccess
 from apps.integrations import tasks
 from apps.integrations.models import RepositorySync, SyncLog, TeamSync
-from apps.integrations.reconciliation import results
-from apps.integrations.reconciliation.results import TeamSyncError, require_success
+from apps.integrations.reconciliation import run_endings
+from apps.integrations.reconciliation.run_endings import TeamSyncError, require_success
 from apps.notifications.models import Notification
 from apps.teams.models import Team, TeamAccess
 from apps.users.models import CustomUser
@@ -117,9 +117,9 @@ def test_a_recovery_ends_the_streak(acme: Team, admin: CustomUser, workers: Work
 def test_a_message_or_callback_that_was_lost_is_sent_again(acme: Team, admin: CustomUser, workers: Workers) -> None:
     workers.beat(MONDAY_NIGHT)
     compare(error="502")
-    results.conclude()
+    run_endings.conclude()
     forget_messages()
-    results.conclude()
+    run_endings.conclude()
     workers.work()
     assert TeamSync.objects.get().status == "running", "it was notified a moment ago"
     expire_leases()
@@ -146,7 +146,7 @@ def test_a_callback_that_comes_twice_or_by_mistake_changes_nothing(
 def test_a_result_goes_by_its_link_to_one_of_two_callbacks(acme: Team, workers: Workers) -> None:
     workers.beat(MONDAY_NIGHT)
     compare()
-    results.conclude()
+    run_endings.conclude()
     with current_app.connection_for_read() as broker:
         message = current_app.amqp.queues["maintenance"](broker.default_channel).get(no_ack=True)
     assert message is not None
@@ -189,7 +189,7 @@ def test_a_result_lost_in_a_crash_is_written_by_the_next_callback(
     def die(name: str) -> None:
         raise SystemExit(name)
 
-    monkeypatch.setattr(results, "failpoint", die)
+    monkeypatch.setattr(run_endings, "failpoint", die)
     with pytest.raises(SystemExit):
         tasks.on_failure(TeamSync.objects.get().pk)
     monkeypatch.undo()

@@ -15,7 +15,7 @@ from apps.activity.api.serializers import RepositoryLabelSerializer
 from apps.activity.facts import ReportedIncidentState, Stamp
 from apps.activity.models import ReportedIncident, Repository
 from apps.common.api import InstantFilter, OnlyKnownFields, RepositoryField
-from apps.metrics.api.reports import (
+from apps.metrics.api.reported_deployments import (
     LONGEST_ID,
     LONGEST_NAME,
     TRANSLATOR_VERSION,
