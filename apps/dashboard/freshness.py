@@ -8,7 +8,7 @@ from apps.dashboard.cards import status_of
 from apps.metrics.completeness import Completeness, Report
 from apps.metrics.completeness.descriptions import advise, explain_completeness, explain_gap
 from apps.metrics.figures import FigureQuery
-from apps.metrics.figures.figure_values import completeness_by_figure, completeness_of
+from apps.metrics.figures.figure_reader import completeness_by_figure, completeness_of
 
 SHOWN_GAPS = 5
 HISTORY_MISSING = "history not fully loaded"

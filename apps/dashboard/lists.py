@@ -31,7 +31,7 @@ from apps.metrics.completeness.descriptions import advise, explain_gap
 from apps.metrics.figures import FIGURES, Asked, Entity, Figure, FigureQuery, FigureReading, list_entities, read_figure
 from apps.metrics.figures.entities import COUNTED, Listing, count_entities
 from apps.metrics.figures.figure import Measure
-from apps.metrics.figures.figure_values import completeness_by_figure
+from apps.metrics.figures.figure_reader import completeness_by_figure
 from apps.metrics.figures.registry import figure_of
 from apps.metrics.figures.suppression import is_list_suppressed, least_of, words_of
 from apps.metrics.query_parameters import ensure_fitting, listing_in, query_of

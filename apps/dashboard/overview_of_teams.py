@@ -32,7 +32,7 @@ from apps.metrics.completeness import OF_FIGURES, report_of
 from apps.metrics.completeness.providers import find_pending
 from apps.metrics.figures import FIGURES, Asked, FigureQuery, FigureReading
 from apps.metrics.figures.comparison import Comparison
-from apps.metrics.figures.figure_values import VALUE_ONLY, completeness_of, figures_for, read_together
+from apps.metrics.figures.figure_reader import VALUE_ONLY, completeness_of, figures_for, read_together
 from apps.metrics.goals import Progress, read_progress_together
 from apps.metrics.query_parameters import query_of, split_values
 from apps.webhooks.models import Delivery

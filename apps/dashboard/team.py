@@ -36,7 +36,7 @@ from apps.dashboard.freshness import Freshness, freshness_of
 from apps.dashboard.team_sections import SECTIONS, STAGES, Section, groups_of
 from apps.dashboard.visible_teams import KnownTeam, known, read_states, teams_of, tracked_by
 from apps.metrics.figures import FIGURES, Asked, FigureQuery, FigureReading, Granularity
-from apps.metrics.figures.figure_values import completeness_by_figure, figures_for, read_together
+from apps.metrics.figures.figure_reader import completeness_by_figure, figures_for, read_together
 from apps.metrics.goals import Progress, has_begun, over_weeks, progress_of
 from apps.metrics.models import DerivedDeployment, Goal
 from apps.metrics.query_parameters import granularity_in, query_of

@@ -9,7 +9,7 @@ from apps.metrics.completeness.descriptions import explain_completeness
 from apps.metrics.figures import FIGURES, FigureQuery, FigureReading, Window
 from apps.metrics.figures.comparison import Comparison
 from apps.metrics.figures.figure import Measure
-from apps.metrics.figures.figure_values import VALUE_ONLY, completeness_of, read_together
+from apps.metrics.figures.figure_reader import VALUE_ONLY, completeness_of, read_together
 from apps.metrics.figures.formatting import as_words
 from apps.metrics.figures.windows import DAY, WEEK
 from apps.metrics.stuck import Filters, Section, read_stuck

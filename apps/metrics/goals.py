@@ -8,8 +8,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from apps.metrics.figures import FIGURES, Asked, FigureQuery, FigureReading, Granularity, Window
-from apps.metrics.figures.figure_values import read_together
-from apps.metrics.figures.readings import Point
+from apps.metrics.figures.figure_reader import read_together
+from apps.metrics.figures.figure_reading import Point
 from apps.metrics.figures.windows import DAY, WEEK
 from apps.metrics.models import Goal
 from apps.teams.models import Team

@@ -15,7 +15,7 @@ from apps.common import db
 from apps.metrics.explanation.pull_request import MOST_SOURCES, Source, grouped
 from apps.metrics.figures import FIGURES, Figure, FigureQuery, FigureReading, Window
 from apps.metrics.figures.document import as_document
-from apps.metrics.figures.figure_values import VALUE_ONLY, read_together
+from apps.metrics.figures.figure_reader import VALUE_ONLY, read_together
 from apps.metrics.figures.windows import DAY
 from apps.metrics.models import (
     RULES_VERSION,

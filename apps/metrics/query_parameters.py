@@ -18,7 +18,7 @@ from apps.common.db import is_id
 from apps.metrics.figures import AI, FIGURES, Asked, Bots, Figure, FigureQuery, Granularity, Hours, Window
 from apps.metrics.figures.dimensions import DIMENSIONS, OF_REPOSITORY, filters_of
 from apps.metrics.figures.entities import ORDERINGS, Listing
-from apps.metrics.figures.figure_values import figures_for
+from apps.metrics.figures.figure_reader import figures_for
 from apps.metrics.figures.filter_values import Account, Attribution
 from apps.metrics.figures.registry import VARIANTS
 from apps.teams.models import Team

@@ -21,7 +21,7 @@ from apps.common import db
 from apps.metrics.changes import claim, stale
 from apps.metrics.derived_row_writer import DerivedTable, Row
 from apps.metrics.figures import FigureQuery, FigureReading
-from apps.metrics.figures.figure_values import read_figures
+from apps.metrics.figures.figure_reader import read_figures
 from apps.metrics.models import DerivedDeployment, DerivedShipment
 from apps.metrics.recalculation import BATCH, KNOWN, recalculate
 from apps.teams.models import (

@@ -8,7 +8,7 @@ import pytest
 
 from apps.metrics.figures import Asked, Bots, FigureQuery, FigureReading, Hours, Window, read_figures
 from apps.metrics.figures.entities import ORDERINGS, Listing, count_entities, list_entities
-from apps.metrics.figures.figure_values import read_together
+from apps.metrics.figures.figure_reader import read_together
 from apps.metrics.figures.filter_values import Account
 from apps.metrics.figures.registry import figure_of
 from apps.metrics.figures.windows import Granularity

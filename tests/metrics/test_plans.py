@@ -7,7 +7,7 @@ from django.db import connection
 
 from apps.activity.models import Change, Contributor
 from apps.metrics.figures import FIGURES, Asked, FigureQuery, Granularity, Window, read_figures
-from apps.metrics.figures.figure_values import read_together
+from apps.metrics.figures.figure_reader import read_together
 from apps.metrics.recalculation import recalculate_batch
 from apps.metrics.stuck import read_stuck
 from apps.teams.models import Team, TeamMember

@@ -16,7 +16,7 @@ from apps.activity.models import Repository
 from apps.common.db import is_id
 from apps.dashboard.addresses import query_string
 from apps.dashboard.operations.access import for_operators
-from apps.dashboard.operations.filters import BODIES_HELP, InboxFilterForm
+from apps.dashboard.operations.inbox_filter import BODIES_HELP, InboxFilterForm
 from apps.webhooks import inbox_overview, replay
 from apps.webhooks.models import Delivery
 

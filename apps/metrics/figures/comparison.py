@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from apps.metrics.figures.figure import Figure, Measure
+from apps.metrics.figures.figure_reading import FigureReading
 from apps.metrics.figures.formatting import as_words, unit_beside
-from apps.metrics.figures.readings import FigureReading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.metrics.completeness.descriptions import describe_completeness, describe_with_sentence, format_instant
 from apps.metrics.figures.figure_query import FigureQuery
-from apps.metrics.figures.figure_values import (
+from apps.metrics.figures.figure_reader import (
     VALUE_ONLY,
     Asked,
     completeness_by_figure,
@@ -14,7 +14,7 @@ from apps.metrics.figures.figure_values import (
     is_read,
     read_together,
 )
-from apps.metrics.figures.readings import FigureReading
+from apps.metrics.figures.figure_reading import FigureReading
 from apps.metrics.figures.registry import figure_of
 
 

@@ -14,7 +14,7 @@ from apps.integrations.streams import STREAM_NAMES
 from apps.metrics.completeness import OF_FIGURES, providers, report_of
 from apps.metrics.completeness.descriptions import explain_completeness
 from apps.metrics.figures import FIGURES, FigureQuery, Window
-from apps.metrics.figures.figure_values import completeness_by_figure, completeness_of
+from apps.metrics.figures.figure_reader import completeness_by_figure, completeness_of
 from apps.teams.models import Team
 from apps.webhooks import inbox_overview
 from tests.metrics.completeness.known import (

@@ -23,7 +23,7 @@ from apps.metrics.figures import (
     read_figures,
 )
 from apps.metrics.figures.document import as_document
-from apps.metrics.figures.figure_values import completeness_by_figure, completeness_of
+from apps.metrics.figures.figure_reader import completeness_by_figure, completeness_of
 from apps.metrics.figures.formatting import as_words, sparkline, unit_beside
 from apps.metrics.figures.suppression import least_of, words_of
 from apps.teams.models import Team
