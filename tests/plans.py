@@ -15,7 +15,7 @@ def explaining(plans: list[str]) -> Callable[..., Any]:
         cursor.execute("ANALYZE")
 
     def explain(execute: Any, statement: str, parameters: Any, many: bool, context: Any) -> Any:
-        if statement.lstrip().startswith(("SELECT", "WITH", "DELETE", "INSERT", "UPDATE")):
+        if statement.lstrip(" \n(").startswith(("SELECT", "WITH", "DELETE", "INSERT", "UPDATE")):
             with connection.connection.cursor() as cursor:
                 cursor.execute(f"EXPLAIN {statement}", parameters)
                 plans.append("\n".join(row[0] for row in cursor.fetchall()))

@@ -96,7 +96,13 @@ HAND_ON_DEPLOYMENTS = """
     ) AS later
     UNION
     SELECT 'remediation', moved.repository_id || ':' || earlier.name
-    FROM moved JOIN metrics_derivedfailure AS failure USING (repository_id, service, environment)
+    FROM moved CROSS JOIN LATERAL (
+        SELECT FROM metrics_derivedfailure AS one
+        WHERE (one.repository_id, one.service, one.environment)
+            = (moved.repository_id, moved.service, moved.environment)
+          AND one.opened_at <= moved.succeeded_at AND one.closed_at >= moved.succeeded_at
+        ORDER BY opened_at DESC LIMIT 1
+    ) AS failure
     CROSS JOIN LATERAL (
         SELECT name FROM metrics_deriveddeployment AS one
         WHERE (one.repository_id, one.service, one.environment)
@@ -104,7 +110,6 @@ HAND_ON_DEPLOYMENTS = """
           AND one.succeeded_at IS NOT NULL AND (one.succeeded_at, one.name) < (moved.succeeded_at, moved.name)
         ORDER BY succeeded_at DESC, name DESC LIMIT 1
     ) AS earlier
-    WHERE failure.opened_at <= moved.succeeded_at AND failure.closed_at >= moved.succeeded_at
 """
 # An incident that ended, or no longer did, was ended by the last deployment until then.
 HAND_ON_FAILURES = """
