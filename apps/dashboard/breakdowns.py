@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from apps.dashboard.team_sections import NAMES_OF_GROUPS, Breakdown
 from apps.metrics.figures import FIGURES, Asked, Figure, FigureQuery, read_figures
 from apps.metrics.figures.figure_reader import figures_for
-from apps.metrics.figures.figure_reading import Group
+from apps.metrics.figures.figure_result import Group
 from apps.metrics.figures.formatting import as_words
 from apps.metrics.figures.suppression import least_of, suppressed_parts, words_of
 from apps.metrics.review_pairs import ReviewPair, read_review_pairs

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from apps.metrics.figures import Figure, FigureReading, Granularity, Window
 from apps.metrics.figures.figure import Measure
-from apps.metrics.figures.figure_reading import Bin, Point
+from apps.metrics.figures.figure_result import Bin, Point
 from apps.metrics.figures.formatting import as_words, unit_beside
 
 WIDTH, HEIGHT = 320.0, 72.0

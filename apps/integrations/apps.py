@@ -7,7 +7,7 @@ class IntegrationsConfig(AppConfig):
     def ready(self) -> None:
         """Register what we make of each event, for which importing a translator module is enough, and what we know."""
         from apps.github.credentials import has_credentials  # noqa: PLC0415  models must be loaded first
-        from apps.integrations import checks, discovery, installation_listing, refresh, team_listing  # noqa: F401, PLC0415  models must be loaded first
+        from apps.integrations import checks, discovery, listed_installations, listed_teams, refresh  # noqa: F401, PLC0415  models must be loaded first
         from apps.integrations.backfill import run as backfill_run  # noqa: PLC0415  models must be loaded first
         from apps.integrations.delivery_log import scan_job  # noqa: PLC0415  models must be loaded first
         from apps.integrations.github_sign_in import use_our_api  # noqa: PLC0415  models must be loaded first
@@ -23,8 +23,8 @@ class IntegrationsConfig(AppConfig):
         for module in (
             backfill_run,
             discovery,
-            installation_listing,
-            team_listing,
+            listed_installations,
+            listed_teams,
             refresh,
             scan_job,
             repository_verification,

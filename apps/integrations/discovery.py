@@ -22,7 +22,7 @@ from apps.github.objects.accounts import standing_facts
 from apps.github.payload import PayloadReader
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import ResponseKind
-from apps.integrations.installation_listing import SETTLED, SOURCE
+from apps.integrations.listed_installations import SETTLED, SOURCE
 from apps.integrations.outcomes import REFUSED_S
 from apps.integrations.reader import RequestFailedError, storable
 from apps.jobs.models import Job

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.github.credentials import app_credentials, has_credentials
 from apps.integrations.delivery_log.scan_job import why
-from apps.integrations.installation_listing import due_installations
+from apps.integrations.listed_installations import due_installations
 from apps.integrations.models import Backfill, DeliveryLogScan, MissedDelivery, SyncLog
 from apps.integrations.reconciliation.schedule import NIGHTLY, database_time, synced_teams
 from apps.jobs.models import Job

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from apps.metrics.figures import FIGURES, Asked, FigureQuery, FigureReading, Granularity, Window
 from apps.metrics.figures.figure_reader import read_together
-from apps.metrics.figures.figure_reading import Point
+from apps.metrics.figures.figure_result import Point
 from apps.metrics.figures.windows import DAY, WEEK
 from apps.metrics.models import Goal
 from apps.teams.models import Team

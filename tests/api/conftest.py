@@ -22,7 +22,7 @@ from apps.activity.models import (
 )
 from apps.github.auth import github
 from apps.integrations.backfill.start import Scope, start
-from apps.integrations.installation_listing import open_listings
+from apps.integrations.listed_installations import open_listings
 from apps.integrations.models import Backfill, Drift, DriftedEntity, SyncLog
 from apps.jobs.models import Job
 from apps.metrics.recalculation import drain

@@ -13,7 +13,7 @@ from apps.github.client import MOST_LISTED
 from apps.github.responses import ResponseKind
 from apps.integrations import discovery
 from apps.integrations.backfill import run
-from apps.integrations.installation_listing import list_installation
+from apps.integrations.listed_installations import list_installation
 from apps.integrations.models import Backfill
 from apps.jobs.claims import claim
 from apps.jobs.models import Job

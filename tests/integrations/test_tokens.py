@@ -12,7 +12,7 @@ from apps.github.client import Request
 from apps.github.rate_limit import PREFIX, redis_client
 from apps.github.responses import ResponseKind, Standing
 from apps.github.token_refusals import LONGEST_WAIT_S, TOKEN_REFUSED
-from apps.integrations.installation_listing import list_installation
+from apps.integrations.listed_installations import list_installation
 from apps.integrations.models import Backfill
 from tests.fake_github import faults
 from tests.fake_github.faults import Fault

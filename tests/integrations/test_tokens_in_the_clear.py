@@ -13,7 +13,7 @@ from django.urls import reverse
 from apps.common.redaction import HIDDEN
 from apps.github.auth import GitHubAccess
 from apps.github.rate_limit import redis_client
-from apps.integrations.installation_listing import list_installation
+from apps.integrations.listed_installations import list_installation
 from apps.jobs.models import Job
 from apps.webhooks.models import Delivery
 from apps.webhooks.parsing import UnusablePayloadError

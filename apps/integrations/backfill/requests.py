@@ -25,7 +25,7 @@ from apps.integrations.backfill.start import (
 )
 from apps.integrations.backfill.start_forecast import Forecast, forecast
 from apps.integrations.discovery import find_installations
-from apps.integrations.installation_listing import list_installation
+from apps.integrations.listed_installations import list_installation
 from apps.integrations.models import Backfill
 from apps.integrations.readable_installations import readable_installations
 from apps.integrations.reader import RequestFailedError

@@ -9,7 +9,7 @@ from apps.metrics.figures.entities import Entity, list_entities
 from apps.metrics.figures.figure import Figure
 from apps.metrics.figures.figure_query import FigureQuery
 from apps.metrics.figures.figure_reader import Asked, read_figure, read_figures
-from apps.metrics.figures.figure_reading import FigureReading
+from apps.metrics.figures.figure_result import FigureReading
 from apps.metrics.figures.filter_values import AI, Attribution, Bots, Hours
 from apps.metrics.figures.registry import FIGURES, UnknownFigureError, figure_of
 from apps.metrics.figures.windows import Granularity, Window

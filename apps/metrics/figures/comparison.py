@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from apps.metrics.figures.figure import Figure, Measure
-from apps.metrics.figures.figure_reading import FigureReading
+from apps.metrics.figures.figure_result import FigureReading
 from apps.metrics.figures.formatting import as_words, unit_beside
 
 

@@ -14,7 +14,7 @@ from apps.metrics.figures.figure_reader import (
     is_read,
     read_together,
 )
-from apps.metrics.figures.figure_reading import FigureReading
+from apps.metrics.figures.figure_result import FigureReading
 from apps.metrics.figures.registry import figure_of
 
 

@@ -11,7 +11,7 @@ from apps.metrics.completeness import Completeness
 from apps.metrics.figures.dimensions import DIMENSIONS, filters_of
 from apps.metrics.figures.figure import Figure, Measure
 from apps.metrics.figures.figure_query import FigureQuery
-from apps.metrics.figures.figure_reading import Bin, FigureReading, Group, Point
+from apps.metrics.figures.figure_result import Bin, FigureReading, Group, Point
 from apps.metrics.figures.registry import FIGURES, figure_of
 from apps.metrics.figures.sql_statement import NONE, QUANTILES, Aggregates, Detail, Found, Question, Wanted, Wants, read
 from apps.metrics.figures.suppression import PRIVATE, dimension_of, least_of, suppress, whole_of

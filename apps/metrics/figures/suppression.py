@@ -12,7 +12,7 @@ from django.conf import settings
 from apps.metrics.figures.dimensions import DIMENSIONS
 from apps.metrics.figures.entities import Listing, count_entities
 from apps.metrics.figures.figure_query import FigureQuery
-from apps.metrics.figures.figure_reading import Bin, FigureReading, Group, Point
+from apps.metrics.figures.figure_result import Bin, FigureReading, Group, Point
 from apps.metrics.figures.filter_values import AI
 
 Key = TypeVar("Key")

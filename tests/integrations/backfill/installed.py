@@ -10,7 +10,7 @@ from apps.activity.models import Contributor, Installation, Repository, Reposito
 from apps.activity.record import record
 from apps.demo.shapes import Json
 from apps.demo.shapes.accounts import Account, user
-from apps.integrations.installation_listing import due_installations
+from apps.integrations.listed_installations import due_installations
 from apps.integrations.models import Backfill, RepositorySync, SyncLog
 from apps.integrations.streams import STREAM_NAMES
 from apps.jobs.models import Job

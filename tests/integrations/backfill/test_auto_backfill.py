@@ -9,8 +9,8 @@ from django.utils import timezone
 from apps.activity.models import Installation, Repository
 from apps.demo.shapes.accounts import user
 from apps.github.auth import GitHubAccess
-from apps.integrations import installation_listing
-from apps.integrations.installation_listing import list_installation
+from apps.integrations import listed_installations
+from apps.integrations.listed_installations import list_installation
 from apps.integrations.models import Backfill
 from apps.integrations.streams import STREAM_NAMES
 from apps.jobs.models import Job
@@ -216,7 +216,7 @@ def test_a_kill_between_a_listing_and_its_backfills_leaves_neither(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killing:
-        killing.setattr(installation_listing, "read_history_of", die)
+        killing.setattr(listed_installations, "read_history_of", die)
         with pytest.raises(KeyboardInterrupt):
             list_installation(ACME, access=worker)
     assert accesses() == {API: (True, False)}

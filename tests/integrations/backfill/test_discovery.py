@@ -11,7 +11,7 @@ from apps.demo.shapes.accounts import Account
 from apps.github.auth import GitHubAccess
 from apps.integrations import discovery
 from apps.integrations.discovery import find_installations
-from apps.integrations.installation_listing import due_installations
+from apps.integrations.listed_installations import due_installations
 from apps.jobs.claims import claim
 from apps.jobs.models import Job
 from tests.fake_github import faults

@@ -11,8 +11,8 @@ from django.utils import timezone
 from apps.activity.models import Contributor, Installation, Repository
 from apps.demo.shapes.accounts import user
 from apps.github.auth import GitHubAccess
-from apps.integrations import installation_listing
-from apps.integrations.installation_listing import list_installation
+from apps.integrations import listed_installations
+from apps.integrations.listed_installations import list_installation
 from apps.integrations.models import Backfill
 from apps.jobs.claims import claim_next
 from apps.jobs.models import ClaimLostError, Job
@@ -298,7 +298,7 @@ def test_an_installation_is_listed_by_one_worker_at_a_time(fake: FakeGitHub, wor
 
 def test_a_worker_that_lost_its_claim_keeps_nothing(fake: FakeGitHub, worker: GitHubAccess) -> None:
     installed(fake)
-    listing = installation_listing.InstallationListing.of(claimed(), access=worker, deadline_s=time.monotonic() + 10)
+    listing = listed_installations.InstallationListing.of(claimed(), access=worker, deadline_s=time.monotonic() + 10)
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     claimed()
     with pytest.raises(ClaimLostError):
@@ -309,7 +309,7 @@ def test_a_worker_that_lost_its_claim_keeps_nothing(fake: FakeGitHub, worker: Gi
 
 def claimed() -> Job:
     """The job of the listing, as a worker that just claimed it holds it."""
-    installation_listing.open_listings([ACME])
+    listed_installations.open_listings([ACME])
     job = claim_next(task_id="a worker")
     assert job is not None
     return job
@@ -317,12 +317,12 @@ def claimed() -> Job:
 
 def test_what_is_due_becomes_a_job_once(fake: FakeGitHub, worker: GitHubAccess, settings: Any) -> None:
     installed(fake)
-    assert installation_listing.plan() == 0, "without credentials nobody can be asked"
+    assert listed_installations.plan() == 0, "without credentials nobody can be asked"
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
-    assert installation_listing.plan() == 1
-    assert installation_listing.plan() == 0
+    assert listed_installations.plan() == 1
+    assert listed_installations.plan() == 0
     list_installation(ACME, access=worker)
-    assert installation_listing.plan() == 0
+    assert listed_installations.plan() == 0
     assert Job.objects.get(kind="list_installation").state == "done"
     make_due()
-    assert installation_listing.plan() == 1, "the same row goes on"
+    assert listed_installations.plan() == 1, "the same row goes on"

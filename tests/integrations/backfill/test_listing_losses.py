@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from apps.github.auth import GitHubAccess
-from apps.integrations.installation_listing import list_installation
+from apps.integrations.listed_installations import list_installation
 from apps.jobs.models import Job
 from tests.fake_github import faults
 from tests.fake_github.faults import Answered, Asked, Fault

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from apps.activity.models import Installation, Repository, RepositoryAccess
 from apps.github.auth import GitHubAccess
 from apps.integrations.discovery import find_installations
-from apps.integrations.installation_listing import due_installations, list_installation
+from apps.integrations.listed_installations import due_installations, list_installation
 from apps.jobs.models import Job
 from apps.metrics.recalculation import drain as recalculate
 from apps.webhooks.models import Delivery

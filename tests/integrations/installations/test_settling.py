@@ -11,11 +11,11 @@ from django.utils import timezone
 from apps.activity.models import Contributor, Installation, Repository
 from apps.demo.shapes.accounts import EVENTS, PERMISSIONS, short_installation, user
 from apps.github.auth import GitHubAccess
-from apps.integrations import installation_listing
+from apps.integrations import listed_installations
 from apps.integrations.backfill.requests import RepositoryResolver
 from apps.integrations.backfill.start import Scope, start
 from apps.integrations.discovery import find_installations
-from apps.integrations.installation_listing import due_installations, list_installation, open_listings
+from apps.integrations.listed_installations import due_installations, list_installation, open_listings
 from apps.integrations.models import Backfill
 from apps.integrations.readable_installations import lacking_installations
 from apps.integrations.work_problems import count_overdue_listings
@@ -149,8 +149,8 @@ def work_off() -> None:
 def do_everything(access: GitHubAccess) -> None:
     """All that could lead to GitHub, though nothing should."""
     find_installations(access=access)
-    installation_listing.plan()
-    installation_listing.list_installation(BETA, access=access)
+    listed_installations.plan()
+    listed_installations.list_installation(BETA, access=access)
     refreshed(access, installation_id=BETA)
     start(Repository.objects.filter(pk=SECRETS), scope=Scope())
     RepositoryResolver(access=access, say=lambda words: None).about(
@@ -210,8 +210,8 @@ def test_once_approved_it_is_listed_and_its_history_is_read(fake: FakeGitHub, wo
     do_everything(worker)
     Team.objects.filter(slug="unapproved").update(is_approved=True)
     make_due()
-    assert BETA in installation_listing.due_installations(app_id=APP_ID).values_list("pk", flat=True)
-    installation_listing.list_installation(BETA, access=worker)
+    assert BETA in listed_installations.due_installations(app_id=APP_ID).values_list("pk", flat=True)
+    listed_installations.list_installation(BETA, access=worker)
     assert accesses(BETA) == {SECRETS: (True, True)}
     assert Backfill.objects.filter(repository=SECRETS).count() == STREAMS
     forget_messages()
@@ -230,7 +230,7 @@ def test_once_approved_it_is_listed_and_its_history_is_read(fake: FakeGitHub, wo
 @pytest.mark.usefixtures("unapproved")
 def test_an_approval_that_is_taken_back_ends_the_reading(fake: FakeGitHub, worker: GitHubAccess) -> None:
     Team.objects.filter(slug="unapproved").update(is_approved=True)
-    installation_listing.list_installation(BETA, access=worker)
+    listed_installations.list_installation(BETA, access=worker)
     Team.objects.filter(slug="unapproved").update(is_approved=False)
     asked = len(fake.log)
     forget_messages()

@@ -12,9 +12,9 @@ from django.utils import timezone
 from apps.activity.models import GitHubMembership, GitHubTeam, Installation
 from apps.demo.shapes.accounts import Account, organization, person, short_installation, user
 from apps.github.auth import GitHubAccess
-from apps.integrations import team_listing
+from apps.integrations import listed_teams
+from apps.integrations.listed_teams import due_installations, list_teams
 from apps.integrations.readable_installations import describe, lacking_installations
-from apps.integrations.team_listing import due_installations, list_teams
 from apps.jobs.claims import claim
 from apps.jobs.models import Job
 from apps.jobs.status import status_of
@@ -81,7 +81,7 @@ def list_now(worker: GitHubAccess, *, seconds: float = 15.0) -> Job:
     """List the teams, as if a day or a wait had passed."""
     Installation.objects.update(teams_listed_at=timezone.now() - 2 * DAY) if was_listed() else None
     Job.objects.update(not_before=timezone.now())
-    team_listing.plan()
+    listed_teams.plan()
     job = claim(Job.objects.get(kind="list_github_teams").pk, task_id="")
     assert job is not None
     list_teams(job, access=worker, deadline_s=time.monotonic() + seconds)
@@ -365,7 +365,7 @@ def test_without_the_permission_nothing_is_asked_and_it_is_said_in_words(
     fake.world.installations[ACME].permissions = tuple(name for name in granted if name != "members")
     fake.world.add_team("core", ANA, team_id=CORE)
     install(fake, ACME)
-    assert team_listing.plan() == 0
+    assert listed_teams.plan() == 0
     assert "On acme the App lacks permission Members" in describe(lacking_installations())
     assert fake.log == []
 
@@ -402,5 +402,5 @@ def test_a_personal_account_has_no_teams(fake: FakeGitHub, settings: Any) -> Non
     settings.GITHUB_APP_ID, settings.GITHUB_APP_PRIVATE_KEY = APP_ID, app_pem()
     fake.world.install(BETA, person(600, "dee"))
     install(fake, BETA)
-    assert team_listing.plan() == 0
+    assert listed_teams.plan() == 0
     assert fake.log == []

@@ -39,7 +39,7 @@ from apps.github.payload import EPOCH, PayloadReader
 from apps.github.permissions import allows
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Answer, ResponseKind
-from apps.integrations.installation_listing import APART, AT_LEAST_EVERY, LONGEST, SETTLED
+from apps.integrations.listed_installations import APART, AT_LEAST_EVERY, LONGEST, SETTLED
 from apps.integrations.outcomes import REFUSED_S, Fail, GoOn, Progress, TryAgain, Wait, decide
 from apps.integrations.readable_installations import readable_installations
 from apps.integrations.reader import Reader, RequestFailedError, storable
