@@ -110,18 +110,18 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    names = ("DATABASE_URL", "REDIS_URL")
-    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
     own = Engines(var=tmp_path_factory.mktemp("pooled") / "var", durable=False)
     try:
-        own.start()
+        with pytest.MonkeyPatch.context() as starting:
+            for name in ("DATABASE_URL", "REDIS_URL"):
+                starting.delenv(name, raising=False)
+            own.start()
         with ExitStack() as stack:
             # not below pytest's own folder, which is closed to the user whom PgBouncer runs as
             folder = stack.enter_context(TemporaryDirectory(prefix="tformance-poolers-"))
             yield Site(own, stack, Path(folder))
     finally:
         own.remove()
-        os.environ |= kept
 
 
 @pytest.mark.parametrize("options", [DEFAULT, IGNORING], ids=["that refuses options", "that ignores options"])
