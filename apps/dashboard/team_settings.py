@@ -52,7 +52,10 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when i
 
     time_zone = forms.TypedChoiceField(choices=lambda: [(name, name) for name in sorted(available_timezones())])
     working_days = forms.TypedMultipleChoiceField(
-        choices=WEEKDAYS, coerce=int, required=False, widget=forms.CheckboxSelectMultiple
+        choices=WEEKDAYS,
+        coerce=int,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose one or more working days."},
     )
 
     class Meta:

@@ -101,6 +101,7 @@ def test_settings_are_shown_and_stored(cast: Cast) -> None:
         ({"time_zone": "Mars/Base"}, "not one of the available choices"),
         ({"holidays_of": "XX"}, "No holidays are known for this place"),
         ({"working_days": ["8"]}, "not one of the available choices"),
+        ({"working_days": []}, "Choose one or more working days"),
         ({"name": ""}, "required"),
     ],
 )
