@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -96,9 +97,13 @@ def new_team(request: HttpRequest) -> HttpResponse:
         raise Http404("There is no such page.")
     form = NewTeamForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        team = form.save()
-        messages.success(request, f"{team} was created. Choose its repositories.")
-        return redirect("team-settings", team.slug)
+        try:
+            team = form.save()
+        except IntegrityError:  # another was made meanwhile, which the form now finds
+            form.full_clean()
+        else:
+            messages.success(request, f"{team} was created. Choose its repositories.")
+            return redirect("team-settings", team.slug)
     return render(request, "dashboard/new_team.html", {"form": form}, status=422 if form.errors else 200)
 
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.activity.models import Change, Contributor
+from apps.dashboard.team_settings import NewTeamForm
 from apps.teams.models import Team, TeamMember, TeamRepository
 from tests.api.conftest import SECRETS, Cast
 from tests.dashboard.test_pages import read, signed_in
@@ -54,6 +55,19 @@ def test_a_team_without_an_address_of_its_own_is_not_made(cast: Cast, name: str,
     assert answer.status_code == 422
     assert why in answer.content.decode()
     assert Team.objects.count() == known
+
+
+def test_a_name_that_is_sent_twice_at_once_makes_one_team(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = NewTeamForm.save
+
+    def save_second(form: NewTeamForm) -> Any:
+        Team.objects.create(name="Team Blue", slug="team-blue")
+        return save(form)
+
+    monkeypatch.setattr(NewTeamForm, "save", save_second)
+    answer = signed_in(cast.operator).post("/new-team/", {"name": "Team Blue"})
+    assert answer.status_code == 422
+    assert "already a team at /teams/team-blue/" in answer.content.decode()
 
 
 @pytest.mark.parametrize("who", ["admin", "viewer"])
