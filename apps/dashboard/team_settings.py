@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db import IntegrityError
+from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -153,7 +154,9 @@ def change_repositories(request: HttpRequest, slug: str) -> HttpResponse:
         messages.success(request, f"{team} no longer counts {tracked.repository}.")
         return redirect("team-settings", team.slug)
     name = request.POST.get("repository", "").strip()
-    found: Repository | None = repositories_addable_to(team, by=request.user).filter(full_name__iexact=name).first()
+    named = repositories_addable_to(team, by=request.user).filter(full_name__iexact=name)
+    # A repository that was deleted keeps its name, which a later one may have.
+    found: Repository | None = named.order_by(F("deleted_at").desc(nulls_first=True), "-pk").first()
     if found is None:
         messages.error(request, f"You can add no repository named {name!r}. Write it as on GitHub: owner/name.")
     else:

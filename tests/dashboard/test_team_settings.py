@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.activity.models import Change, Contributor
+from apps.activity.models import Change, Contributor, Repository
 from apps.dashboard.team_settings import NewTeamForm
 from apps.teams.models import Team, TeamMember, TeamRepository
 from tests.api.conftest import SECRETS, Cast
@@ -130,6 +130,14 @@ def test_an_admin_cannot_add_a_repository_of_others(cast: Cast) -> None:
     said = words(post(signed_in(cast.admin), "change-repositories", repository="umbrella/secrets"))
     assert "You can add no repository named" in said
     assert not TeamRepository.objects.filter(repository=SECRETS).exists()
+
+
+def test_a_repository_is_added_and_not_a_deleted_one_of_its_name(cast: Cast) -> None:
+    Repository.objects.create(github_id=1, full_name="acme/new", deleted_at=timezone.now())
+    Repository.objects.create(github_id=2, full_name="acme/new")
+    Repository.objects.create(github_id=3, full_name="acme/new", deleted_at=timezone.now())
+    assert "counts acme/new" in words(post(signed_in(cast.operator), "change-repositories", repository="acme/new"))
+    assert TeamRepository.objects.get(team=cast.teams["acme"]).repository_id == 2
 
 
 def test_an_added_repository_is_removed(cast: Cast) -> None:
