@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db import IntegrityError
-from django.db.models import F
+from django.db.models import F, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -199,8 +199,9 @@ def leave_or_remove(request: HttpRequest, team: Team) -> None:
     elif member.until_at is not None or (member.from_at and member.from_at >= timezone.now()):
         messages.error(request, f"This membership of {member.contributor} has ended, or has not begun yet.")
     else:
-        member.until_at, member.is_from_github = timezone.now(), False
-        member.save(update_fields=["until_at", "is_from_github"])
+        now = timezone.now()
+        others = team.members.filter(Q(from_at=None) | Q(from_at__lt=now), contributor=member.contributor)
+        others.filter(Q(until_at=None) | Q(until_at__gt=now)).update(until_at=now, is_from_github=False)
         messages.success(request, f"{member.contributor} left {team} now. Work until now still counts.")
 
 

@@ -188,3 +188,13 @@ def test_a_member_of_another_team_is_not_changed_here(cast: Cast) -> None:
     other = TeamMember.objects.create(team=cast.teams["umbrella"], contributor_id=person("ana"))
     assert post(signed_in(cast.admin), "change-members", remove=other.pk).status_code == 404
     assert TeamMember.objects.filter(pk=other.pk).exists()
+
+
+def test_who_leaves_does_so_with_all_memberships_that_overlap(cast: Cast) -> None:
+    ana, tomorrow = person("ana"), timezone.now() + timedelta(days=1)
+    for begun in (None, timezone.now() - timedelta(days=9), tomorrow):
+        TeamMember.objects.create(team=cast.teams["umbrella"], contributor_id=ana, from_at=begun)
+    first = TeamMember.objects.get(team=cast.teams["umbrella"], from_at=None)
+    assert "left Umbrella now" in words(post(signed_in(cast.operator), "change-members", "umbrella", leave=first.pk))
+    [left] = TeamMember.objects.filter(team=cast.teams["umbrella"], until_at=None)
+    assert left.from_at == tomorrow
