@@ -193,7 +193,12 @@ def change_members(request: HttpRequest, slug: str) -> HttpResponse:
 def leave_or_remove(request: HttpRequest, team: Team) -> None:
     is_leaving = "leave" in request.POST
     member = get_object_or_404(TeamMember, team=team, pk=id_in(request, "leave" if is_leaving else "remove"))
-    if not is_leaving:
+    if not is_leaving and team.is_kept_in_step and member.is_from_github:
+        again = (
+            f"{team} follows {team.github_team} on GitHub, and would have this membership of {member.contributor} again"
+        )
+        messages.error(request, f"{again}. Let it no longer follow that, under Who has access, and remove it then.")
+    elif not is_leaving:
         member.delete()
         messages.success(request, f"The membership of {member.contributor} was removed, as if it had never been.")
     elif member.until_at is not None or (member.from_at and member.from_at >= timezone.now()):

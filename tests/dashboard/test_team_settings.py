@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.activity.models import Change, Contributor, Repository
+from apps.activity.models import Change, Contributor, GitHubTeam, Repository
 from apps.dashboard.team_settings import NewTeamForm
 from apps.teams.models import Team, TeamMember, TeamRepository
 from tests.api.conftest import SECRETS, Cast
@@ -198,3 +198,14 @@ def test_who_leaves_does_so_with_all_memberships_that_overlap(cast: Cast) -> Non
     assert "left Umbrella now" in words(post(signed_in(cast.operator), "change-members", "umbrella", leave=first.pk))
     [left] = TeamMember.objects.filter(team=cast.teams["umbrella"], until_at=None)
     assert left.from_at == tomorrow
+
+
+def test_a_membership_that_github_keeps_is_not_removed_as_it_would_come_back(cast: Cast) -> None:
+    core = GitHubTeam.objects.create(github_id=9001, organization_id=person("acme"), slug="core", name="Core")
+    Team.objects.filter(slug="umbrella").update(github_team=core, is_kept_in_step=True)
+    team, client = cast.teams["umbrella"], signed_in(cast.operator)
+    kept = TeamMember.objects.create(team=team, contributor_id=person("ana"), is_from_github=True)
+    assert "Umbrella follows Core on GitHub" in words(post(client, "change-members", "umbrella", remove=kept.pk))
+    assert TeamMember.objects.filter(team=team).exists()
+    Team.objects.filter(slug="umbrella").update(is_kept_in_step=False)
+    assert "was removed" in words(post(client, "change-members", "umbrella", remove=kept.pk))
