@@ -2,7 +2,7 @@
 
 from datetime import datetime, time
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.activity.models import Repository
 from apps.dashboard.team_access import administered_team, id_in
-from apps.teams.models import SLUG_LENGTH, Team, TeamMember, TeamRepository
+from apps.teams.models import SLUG_LENGTH, Team, TeamMember, TeamRepository, time_zones
 from apps.teams.visibility import contributors_addable_to, repositories_addable_to, repositories_of
 from apps.teams.working_time import FIRST_YEAR
 from apps.users.access import is_operator
@@ -52,7 +52,7 @@ class NewTeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic whe
 class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
     """What is set of a team; the rest is read from GitHub."""
 
-    time_zone = forms.TypedChoiceField(choices=lambda: [(name, name) for name in sorted(available_timezones())])
+    time_zone = forms.TypedChoiceField(choices=lambda: [(name, name) for name in sorted(time_zones())])
     working_days = forms.TypedMultipleChoiceField(
         choices=WEEKDAYS,
         coerce=int,

@@ -113,6 +113,7 @@ def test_settings_are_shown_and_stored(cast: Cast) -> None:
     [
         ({"working_until": "08:00"}, "Working hours must end after they begin"),
         ({"time_zone": "Mars/Base"}, "not one of the available choices"),
+        ({"time_zone": "localtime"}, "not one of the available choices"),
         ({"holidays_of": "XX"}, "No holidays are known for this place"),
         ({"working_days": ["8"]}, "not one of the available choices"),
         ({"working_days": []}, "Choose one or more working days"),

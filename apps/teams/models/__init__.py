@@ -20,6 +20,7 @@ from apps.teams.models.teams import (
     TeamRepository,
     WorkingCalendar,
     mark,
+    time_zones,
     validate_time_zone,
     weekdays,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "TeamRepository",
     "WorkingCalendar",
     "mark",
+    "time_zones",
     "validate_expression",
     "validate_time_zone",
     "weekdays",
