@@ -193,7 +193,7 @@ def change_members(request: HttpRequest, slug: str) -> HttpResponse:
 def leave_or_remove(request: HttpRequest, team: Team) -> None:
     is_leaving = "leave" in request.POST
     member = get_object_or_404(TeamMember, team=team, pk=id_in(request, "leave" if is_leaving else "remove"))
-    if not is_leaving and team.is_kept_in_step and member.is_from_github:
+    if not is_leaving and member.would_come_back:
         again = (
             f"{team} follows {team.github_team} on GitHub, and would have this membership of {member.contributor} again"
         )

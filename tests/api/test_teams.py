@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from apps.activity.models import Change, Contributor, Repository
+from apps.activity.models import Change, Contributor, GitHubTeam, Repository
 from apps.teams.models import Team, TeamAccess, TeamMember, TeamRepository
 from tests.api.conftest import API, SECRETS, Cast, make_members
+from tests.metrics.steps import person
 
 pytestmark = pytest.mark.django_db
 TEAM = "/api/v1/teams/acme/"
@@ -75,6 +76,19 @@ def test_members_join_leave_and_come_back(week: Cast, admin: APIClient) -> None:
     assert admin.patch(address, {"until_at": "2026-03-05T00:00:00Z"}, format="json").status_code == 200
     assert admin.delete(address).status_code == 204
     assert TeamMember.objects.filter(team=week.teams["acme"]).count() == 1
+
+
+def test_a_membership_that_would_come_back_is_not_deleted(week: Cast, admin: APIClient) -> None:
+    team = week.teams["acme"]
+    core = GitHubTeam.objects.create(github_id=9001, organization_id=person("acme"), slug="core", name="Core")
+    Team.objects.filter(pk=team.pk).update(github_team=core, is_kept_in_step=True)
+    kept = TeamMember.objects.create(team=team, contributor_id=person("ana"), is_from_github=True)
+    refused = admin.delete(f"{TEAM}members/{kept.pk}/")
+    assert (refused.status_code, refused.json()["code"]) == (409, "would_come_back")
+    assert (
+        admin.patch(f"{TEAM}members/{kept.pk}/", {"until_at": "2026-03-05T00:00:00Z"}, format="json").status_code == 200
+    )
+    assert admin.delete(f"{TEAM}members/{kept.pk}/").status_code == 204
 
 
 @pytest.mark.parametrize(

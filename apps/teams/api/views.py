@@ -6,6 +6,7 @@ from typing import Any
 import django_filters
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import exceptions, generics, status
 from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
@@ -135,6 +136,17 @@ class TeamView(OfTeam, generics.RetrieveUpdateAPIView[Team]):
         return self.team
 
 
+class WouldComeBack(exceptions.APIException):
+    """The membership would be made again at once."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "would_come_back"
+    default_detail = _(
+        "The team follows one on GitHub, and would have this membership again. Set the member's `until_at`, or change"
+        " who is in the team on GitHub."
+    )
+
+
 class OfMembers(OfTeam):
     """The memberships of the team."""
 
@@ -161,7 +173,11 @@ class MembersView(OfMembers, generics.ListCreateAPIView[TeamMember]):
 @extend_schema_view(
     get=extend_schema(tags=["teams"], summary="A membership"),
     patch=extend_schema(tags=["teams"], summary="Change a membership's dates"),
-    delete=extend_schema(tags=["teams"], summary="Delete a membership"),
+    delete=extend_schema(
+        tags=["teams"],
+        summary="Delete a membership",
+        responses={204: None, 409: OpenApiResponse(description="It would come back; `detail` says what to do.")},
+    ),
 )
 class MemberView(OfMembers, generics.RetrieveUpdateDestroyAPIView[TeamMember]):
     """One membership. Set `until_at` when a member leaves; deleting it removes their past work as well."""
@@ -170,6 +186,11 @@ class MemberView(OfMembers, generics.RetrieveUpdateDestroyAPIView[TeamMember]):
 
     def perform_update(self, serializer: BaseSerializer[TeamMember]) -> None:
         serializer.save(is_from_github=False)
+
+    def perform_destroy(self, member: TeamMember) -> None:
+        if member.would_come_back:
+            raise WouldComeBack
+        member.delete()
 
 
 @extend_schema_view(get=extend_schema(tags=["teams"], summary="Possible members"))

@@ -301,6 +301,11 @@ class TeamMember(MarksChange):
     def __str__(self) -> str:
         return f"{self.contributor} in {self.team}"
 
+    @property
+    def would_come_back(self) -> bool:
+        """Say whether the team follows one on GitHub that would make this membership again."""
+        return self.is_from_github and self.team.is_kept_in_step
+
     def change(self) -> tuple[Change.Kind, str]:
         return Change.Kind.TEAM, str(self.team_id)
 
