@@ -79,7 +79,7 @@ class FakeGitHub:
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"github": self})
         self._server = _Server(("127.0.0.1", 0), handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(

@@ -46,7 +46,7 @@ def assert_is_listed(reading: FigureReading, query: FigureQuery) -> None:
     for reason, n in (reading.excluded or {}).items():
         listing = Listing(excluded=reason)
         assert len(list_entities(reading.figure, query, listing=listing)) == n, (reading.figure, reason)
-    for ordering in ORDERINGS:
+    for ordering in ORDERINGS if listed else ():
         listing = Listing(ordering=ordering)
         part = list_entities(reading.figure, query, listing=listing, limit=2, offset=1)
         assert part == list_entities(reading.figure, query, listing=listing)[1:3], (reading.figure, ordering)
@@ -61,7 +61,7 @@ def assert_adds_up(reading: FigureReading, query: FigureQuery) -> None:
         assert total == reading.n or (dimension in MANY and total > reading.n), (reading.figure, dimension)
 
 
-@pytest.mark.parametrize("known", [{}, {"hours": Hours.WORKING}, {"bots": Bots.INCLUDE, "author": ANA}])
+@pytest.mark.parametrize("known", [{}, {"hours": Hours.WORKING, "bots": Bots.INCLUDE, "author": ANA}])
 def test_queries_read_together_are_each_as_by_itself(teams: dict[str, Team], known: dict[str, Any]) -> None:
     """Many that are alike have one text."""
     record_history(history(seed=1, size=40))

@@ -58,7 +58,7 @@ class OpenIDProvider:
         self.exchanged: list[str] = []
 
     def __enter__(self) -> "OpenIDProvider":
-        Thread(target=self.server.serve_forever, daemon=True).start()
+        Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *args: object) -> None:
