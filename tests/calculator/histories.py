@@ -36,7 +36,8 @@ VERDICTS = ("approved", "approved", "changes_requested", "commented")
 CONCLUSIONS = ("success", "success", "success", "failure", "timed_out", "cancelled", "skipped", "neutral")
 QUEUES = ((), (), ("enqueued",), ("enqueued", "dequeued"), ("enqueued", "dequeued", "enqueued"))
 ENVIRONMENTS = ("production", "production", "Prod / eu", "staging")
-SHORT_AND_LONG = [(3, 10), *(pytest.param(seed, 30, marks=pytest.mark.proof) for seed in range(4, 9))]
+SHORT = 10
+SHORT_AND_LONG = [(3, SHORT), *(pytest.param(seed, 30, marks=pytest.mark.proof) for seed in range(4, 9))]
 """Seeds and sizes of histories: a short one, and long ones for `make proofs`."""
 
 
