@@ -30,7 +30,7 @@ from apps.users.sign_in_limits import has_mail
 
 PEOPLE_PER_PAGE = 50
 MOST_PROPOSALS = 50
-ONLY_ADMINS = "Only admins of the team and operators decide who has access to it."
+ONLY_ADMINS = "Only admins of the team and operators may change it."
 
 
 @require_safe
@@ -70,7 +70,7 @@ def proposals_of(team: Team, *, user: Any) -> list[tuple[GitHubTeam, list[str]]]
 
 
 def administered_team(request: HttpRequest, slug: str) -> Team:
-    """Return the team if the user decides who has access to it; 404 if they may not see it, else 403."""
+    """Return the team if the user administers it; 404 if they may not see it, else 403."""
     team: Team = get_object_or_404(Team.objects.visible_to(request.user), slug=slug)
     if not Team.objects.administered_by(request.user).filter(pk=team.pk).exists():
         raise PermissionDenied(ONLY_ADMINS)

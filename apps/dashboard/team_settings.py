@@ -1,7 +1,6 @@
 """The pages on which a team is made and changed: name, working hours, production, repositories and members."""
 
 from datetime import datetime, time
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -26,7 +25,7 @@ from apps.users.access import is_operator
 
 MEMBERS_PER_PAGE = 50
 MOST_SUGGESTED = 500
-"""Names that a field suggests; any other may be typed."""
+"""Names that a field suggests, where any other may be typed, and rows of a list without pages."""
 LAST_YEAR = 2100
 WEEKDAYS = ((1, "Mon"), (2, "Tue"), (3, "Wed"), (4, "Thu"), (5, "Fri"), (6, "Sat"), (7, "Sun"))
 
@@ -52,7 +51,7 @@ class NewTeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic whe
 class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when it runs
     """What is set of a team; the rest is read from GitHub."""
 
-    time_zone = forms.TypedChoiceField(choices=lambda: [(name, name) for name in sorted(time_zones())])
+    time_zone = forms.ChoiceField(choices=lambda: [(name, name) for name in sorted(time_zones())])
     working_days = forms.TypedMultipleChoiceField(
         choices=WEEKDAYS,
         coerce=int,
@@ -83,7 +82,6 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic when i
         help_texts = {  # noqa: RUF012
             "working_from": "Local time. 00:00 as the end is the end of the day.",
             "working_until": "",
-            "working_days": "",
             "production_environments": "Names or patterns, separated by commas; * stands for any text. Empty: those "
             "that GitHub or their name calls production, prod or live.",
             "sync_frequency": "How often deliveries that were missed are looked for: every full hour, or at 02:00 UTC.",
@@ -113,7 +111,7 @@ def new_team(request: HttpRequest) -> HttpResponse:
 def team_settings(request: HttpRequest, slug: str) -> HttpResponse:
     """Show and store the settings of a team; for its admins and operators."""
     team = administered_team(request, slug)
-    title = team.name
+    title = team.name  # is_valid() writes what was typed into the team
     form = TeamForm(request.POST or None, instance=team)
     if request.method == "POST" and form.is_valid():
         form.save()
@@ -121,26 +119,20 @@ def team_settings(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect("team-settings", team.slug)
     tracked = repositories_of(Team.objects.filter(pk=team.pk))
     members = team.members.select_related("contributor").order_by("contributor__login", "from_at", "pk")
+    addable = repositories_addable_to(team, by=request.user)
     own = tracked.filter(pk__in=team.tracked.values("repository"))
     context = {
         "team": team,
         "title": title,
         "form": form,
-        "account": team.account,
         "tracked_count": tracked.count(),
         "added": own.order_by("full_name", "github_id")[:MOST_SUGGESTED],
-        "addable": addable_to(team, by=request.user).order_by("full_name")[:MOST_SUGGESTED],
+        "added_count": own.count(),
+        "addable": addable.exclude(pk__in=tracked.order_by().values("pk")).order_by("full_name")[:MOST_SUGGESTED],
         "page": Paginator(members, MEMBERS_PER_PAGE).get_page(request.GET.get("page")),
         "people": contributors_addable_to(team, by=request.user).exclude(login="").order_by("login")[:MOST_SUGGESTED],
-        "now": timezone.now(),
     }
     return render(request, "dashboard/team_settings.html", context, status=422 if form.errors else 200)
-
-
-def addable_to(team: Team, *, by: Any) -> Any:
-    """Return the repositories that the user may add and that the team does not track yet."""
-    tracked = repositories_of(Team.objects.filter(pk=team.pk)).order_by()
-    return repositories_addable_to(team, by=by).exclude(pk__in=tracked.values("pk"))
 
 
 @require_POST
@@ -171,47 +163,57 @@ def change_repositories(request: HttpRequest, slug: str) -> HttpResponse:
 def change_members(request: HttpRequest, slug: str) -> HttpResponse:
     """Add a member to a team, end a membership now, or delete it with the work that counted because of it."""
     team = administered_team(request, slug)
-    if "leave" in request.POST or "remove" in request.POST:
-        leave_or_remove(request, team)
-        return redirect("team-settings", team.slug)
+    if "leave" in request.POST:
+        end_membership(request, team)
+    elif "remove" in request.POST:
+        remove_membership(request, team)
+    else:
+        add_member(request, team)
+    return redirect("team-settings", team.slug)
+
+
+def add_member(request: HttpRequest, team: Team) -> None:
+    """Have the work of an account count for the team, from a day or always."""
     login, since = request.POST.get("login", "").strip(), request.POST.get("since", "")
     found = contributors_addable_to(team, by=request.user).filter(login__iexact=login).exclude(login="").first()
     try:
         from_at = start_of(since, team)
     except ValueError as error:
         messages.error(request, str(error))
-        return redirect("team-settings", team.slug)
+        return
     if found is None:
         messages.error(request, f"No account named {login!r} is known to this team.")
     else:
         _member, is_new = TeamMember.objects.get_or_create(team=team, contributor=found, from_at=from_at)
         counts = f"{found} is a member of {team}." if is_new else f"{found} was added with this start already."
         messages.success(request, counts)
-    return redirect("team-settings", team.slug)
 
 
-def leave_or_remove(request: HttpRequest, team: Team) -> None:
-    is_leaving = "leave" in request.POST
-    member = get_object_or_404(TeamMember, team=team, pk=id_in(request, "leave" if is_leaving else "remove"))
-    if not is_leaving and member.would_come_back:
-        again = (
-            f"{team} follows {team.github_team} on GitHub, and would have this membership of {member.contributor} again"
-        )
-        messages.error(request, f"{again}. Let it no longer follow that, under Who has access, and remove it then.")
-    elif not is_leaving:
-        member.delete()
-        messages.success(request, f"The membership of {member.contributor} was removed, as if it had never been.")
-    elif member.until_at is not None or (member.from_at and member.from_at >= timezone.now()):
+def end_membership(request: HttpRequest, team: Team) -> None:
+    """Let a member leave now, with all memberships that have begun and are open."""
+    member = get_object_or_404(TeamMember, team=team, pk=id_in(request, "leave"))
+    now = timezone.now()
+    if member.until_at is not None or (member.from_at and member.from_at >= now):
         messages.error(request, f"This membership of {member.contributor} has ended, or has not begun yet.")
-    else:
-        now = timezone.now()
-        others = team.members.filter(Q(from_at=None) | Q(from_at__lt=now), contributor=member.contributor)
-        others.filter(Q(until_at=None) | Q(until_at__gt=now)).update(until_at=now, is_from_github=False)
-        messages.success(request, f"{member.contributor} left {team} now. Work until now still counts.")
+        return
+    begun = team.members.filter(Q(from_at=None) | Q(from_at__lt=now), contributor=member.contributor)
+    begun.filter(Q(until_at=None) | Q(until_at__gt=now)).update(until_at=now, is_from_github=False)
+    messages.success(request, f"{member.contributor} left {team} now. Work until now still counts.")
+
+
+def remove_membership(request: HttpRequest, team: Team) -> None:
+    """Delete a membership with the work that counted because of it."""
+    member = get_object_or_404(TeamMember, team=team, pk=id_in(request, "remove"))
+    if member.would_come_back:
+        again = f"{team} follows {team.github_team} on GitHub, which would add {member.contributor} again."
+        messages.error(request, f"{again} Press “No longer follow it” under Who has access first.")
+        return
+    member.delete()
+    messages.success(request, f"The membership of {member.contributor} was removed, as if it had never been.")
 
 
 def start_of(text: str, team: Team) -> datetime | None:
-    """Return when the day begins for the team; None without a day. ValueError if it is none of GitHub's days."""
+    """Return when the day begins for the team; None without a day. ValueError if the text is no such day."""
     if not text:
         return None
     try:
@@ -219,5 +221,7 @@ def start_of(text: str, team: Team) -> datetime | None:
     except ValueError:  # such as 30 February
         day = None
     if day is None or not FIRST_YEAR <= day.year <= LAST_YEAR:
-        raise ValueError(f"{text!r} is not a day since {FIRST_YEAR}. Use a date such as 2026-03-02, or none.")
+        raise ValueError(
+            f"{text!r} is not a day from {FIRST_YEAR} to {LAST_YEAR}. Use a date such as 2026-03-02, or leave it empty."
+        )
     return datetime.combine(day, time.min, ZoneInfo(team.time_zone))

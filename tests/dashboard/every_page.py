@@ -22,7 +22,7 @@ from tests.metrics.steps import instant
 WEEK = "from=2026-03-02&to=2026-03-09"
 LIST = f"/teams/acme/figures/cycle_time/?{WEEK}"
 PAGES = {
-    "front": ("/", f"/?{WEEK}&sort=-cycle_time", "/?repository=acme/api&q=a"),
+    "front": ("/", f"/?{WEEK}&sort=-cycle_time", "/?repository=acme/api"),
     "team": ("/teams/acme/", *(f"/teams/acme/?{WEEK}&section={each}" for each in SECTIONS if each != "overview")),
     "entities": (
         LIST,
@@ -59,7 +59,7 @@ PAGES = {
     "notifications": ("/notifications/",),
     "notes": ("/notes/",),
     "people": ("/people/", "/people/?team=acme"),
-    "users": ("/people/users/", "/people/users/?q=user1"),
+    "users": ("/people/users/", "/people/users/?search=user1"),
     "account": ("/account/",),
     "setup": ("/setup/",),
     "setup-production": ("/setup/production/",),

@@ -142,8 +142,8 @@ class WouldComeBack(exceptions.APIException):
     status_code = status.HTTP_409_CONFLICT
     default_code = "would_come_back"
     default_detail = _(
-        "The team follows one on GitHub, and would have this membership again. Set the member's `until_at`, or change"
-        " who is in the team on GitHub."
+        "The team follows a team on GitHub, which would add this membership again. Set its `until_at`, or change who is"
+        " in the team on GitHub."
     )
 
 
