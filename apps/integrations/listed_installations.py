@@ -32,7 +32,7 @@ from apps.integrations.outcomes import reason_of_wait
 from apps.integrations.readable_installations import readable_installations
 from apps.integrations.reader import RequestFailedError, storable
 from apps.jobs.claims import claim
-from apps.jobs.models import ClaimLostError, Job
+from apps.jobs.models import ClaimLostError, Job, ensure_held
 from apps.jobs.outcomes import Backoff
 from apps.jobs.registry import SLICE_S, JobKind
 from apps.teams.account_teams import accepted_accounts
@@ -41,7 +41,7 @@ from apps.webhooks.parsing import UnusablePayloadError
 FIRST_PAGE = "/installation/repositories?per_page=100"
 SETTLED = timedelta(seconds=10)
 """Not all of GitHub's servers know at once what a webhook reported: a listing shows what was true so long before it."""
-LONGEST = timedelta(minutes=10)
+LONGEST_LISTING = timedelta(minutes=10)
 """Pages that lie further apart are not one list: it begins again."""
 MOST_CONFIRMED = 20
 """So many repositories are asked for one by one; where more are missing, the list is read again."""
@@ -75,7 +75,7 @@ class InstallationListing:
         assert job.installation_id is not None, "a job without an installation"  # noqa: S101
         cursor = json.loads(job.cursor or "{}")
         as_of = datetime.fromisoformat(cursor["as_of"]) if cursor.get("path") else None
-        goes_on = as_of is not None and as_of >= timezone.now() - LONGEST
+        goes_on = as_of is not None and as_of >= timezone.now() - LONGEST_LISTING
         return cls(
             job=job,
             installation_id=job.installation_id,
@@ -126,7 +126,7 @@ class InstallationListing:
             raise RequestFailedError(answer)
         facts = list(standing_facts(self.reading(answer, path="installation"), as_of=self.as_of))
         with transaction.atomic():
-            self.hold(self.job.claim.update(claim_number=self.job.claim_number))
+            ensure_held(self.job.claim.update(claim_number=self.job.claim_number))
             record([evidence(SOURCE, facts)])
         if readable_installations().filter(pk=self.installation_id).exists():
             self.access.forget_standing(self.installation_id)
@@ -218,7 +218,7 @@ class InstallationListing:
 
     def end(self, facts: Iterable[Fact]) -> None:
         with transaction.atomic():
-            self.hold(self.job.claim.end(Job.State.DONE, attempts=0, cursor="", items=0, total=None))
+            ensure_held(self.job.claim.end(Job.State.DONE, attempts=0, cursor="", items=0, total=None))
             record([evidence(SOURCE, facts)])
 
     def put_off(self, answer: Answer) -> None:
@@ -231,7 +231,7 @@ class InstallationListing:
 
     def keep_cursor(self, *, after: timedelta, reason: str = "") -> None:
         with transaction.atomic():
-            self.hold(
+            ensure_held(
                 self.job.claim.put_off(
                     after=after, reason=reason, cursor=self.cursor, items=len(self.seen), total=self.total
                 )
@@ -244,7 +244,7 @@ class InstallationListing:
         wait_s = BACKOFF.wait_s(self.job.attempts, chance=chance)
         logger.warning("listing_failed", extra={"installation": self.installation_id, "words": words})
         self.path, self.seen = "", []
-        self.hold(
+        ensure_held(
             self.job.claim.put_off(
                 after=timedelta(seconds=wait_s),
                 reason="not_listed",
@@ -256,11 +256,6 @@ class InstallationListing:
             )
         )
 
-    def hold(self, changed: int) -> None:
-        """Raise ClaimLostError if another worker has the job now."""
-        if not changed:
-            raise ClaimLostError
-
     def reading(self, answer: Answer, *, path: str) -> PayloadReader:
         return PayloadReader(answer.data, path=path, arrived_at=timezone.now(), observed_at=answer.observed_at)
 
@@ -269,9 +264,9 @@ class InstallationListing:
         return Purpose(priority=Priority.LIVE, subject=self.job.subject)
 
 
-AT_LEAST_EVERY = timedelta(days=1)
+LISTED_AT_LEAST_EVERY = timedelta(days=1)
 """What no webhook reported, because it was lost or there is none for it, is seen by the next listing."""
-APART = timedelta(minutes=10)
+LISTINGS_APART = timedelta(minutes=10)
 """Signals that leave nothing unverified (a branch that came or went) ask for no more than one listing in this time."""
 MOST_AT_ONCE = 100
 
@@ -314,8 +309,8 @@ def due_installations(*, app_id: int, for_as_long_as: timedelta = timedelta(0)) 
     then = Now() - for_as_long_as
     unverified = RepositoryAccess.objects.filter(installation=OuterRef("pk"), is_verified=False)
     is_unsettled = Q(listed_at=None) | Q(is_suspension_verified=False) | Q(Exists(unverified), suspended_at=None)
-    is_signalled = Q(needs_listing_at__gt=F("listed_at"), listed_at__lt=then - APART)
-    is_old = Q(listed_at__lt=then - AT_LEAST_EVERY)
+    is_signalled = Q(needs_listing_at__gt=F("listed_at"), listed_at__lt=then - LISTINGS_APART)
+    is_old = Q(listed_at__lt=then - LISTED_AT_LEAST_EVERY)
     is_without_account = Q(account=None) | Q(account__login="")
     of_it = Job.objects.filter(kind=KIND.name, installation=OuterRef("pk"))
     waiting = of_it.resting(at=then)

@@ -39,13 +39,19 @@ from apps.github.payload import EPOCH, PayloadReader
 from apps.github.permissions import allows
 from apps.github.rate_limit import Priority, Purpose
 from apps.github.responses import Answer, ResponseKind
-from apps.integrations.listed_installations import APART, AT_LEAST_EVERY, LONGEST, SETTLED
+from apps.integrations.listed_installations import (
+    BACKOFF,
+    LISTED_AT_LEAST_EVERY,
+    LISTINGS_APART,
+    LONGEST_LISTING,
+    MOST_ATTEMPTS,
+    SETTLED,
+)
 from apps.integrations.outcomes import REFUSED_S, Fail, GoOn, Progress, TryAgain, Wait, decide
 from apps.integrations.readable_installations import readable_installations
 from apps.integrations.reader import Reader, RequestFailedError, storable
 from apps.integrations.streams.paging import ListPage, item_reader, read_list
-from apps.jobs.models import ClaimLostError, Job
-from apps.jobs.outcomes import Backoff
+from apps.jobs.models import Job, ensure_held
 from apps.jobs.registry import JobKind
 from apps.jobs.wakeups import wake_next_waiter
 from apps.webhooks.parsing import UnusablePayloadError
@@ -53,8 +59,6 @@ from apps.webhooks.parsing import UnusablePayloadError
 TEAMS_AT_ONCE = 50
 """With a hundred members of each, they cost one point."""
 FORBIDDEN_S = 3600.0
-MOST_ATTEMPTS = 10
-BACKOFF = Backoff(first_s=60.0, longest_s=3600.0, jitter=0.25)
 SOURCE = Source(kind="api", key="team listing")
 SCOPE = GitHubMembership.Scope.TEAM
 logger = logging.getLogger(__name__)
@@ -101,8 +105,8 @@ def due_installations(*, app_id: int) -> QuerySet[Installation]:
     waiting = Job.objects.filter(kind=KIND.name, installation=OuterRef("pk")).resting()
     return readable_installations().filter(
         Q(teams_listed_at=None)
-        | Q(teams_listed_at__lt=Now() - AT_LEAST_EVERY)
-        | Q(Exists(unverified), teams_listed_at__lt=Now() - APART),
+        | Q(teams_listed_at__lt=Now() - LISTED_AT_LEAST_EVERY)
+        | Q(Exists(unverified), teams_listed_at__lt=Now() - LISTINGS_APART),
         ~Exists(waiting),
         Q(app_id=None) | Q(app_id=app_id),
         account__kind=Contributor.Kind.ORGANIZATION,
@@ -187,7 +191,7 @@ class TeamListing:
         )
         cursor = json.loads(job.cursor or "{}")
         as_of = datetime.fromisoformat(cursor["as_of"]) if cursor else listing.as_of
-        if cursor and as_of >= timezone.now() - LONGEST:
+        if cursor and as_of >= timezone.now() - LONGEST_LISTING:
             listing.as_of, listing.after, listing.is_listed = as_of, cursor["after"], cursor["is_listed"]
             listing.seen, listing.total = cursor["seen"], job.total
             listing.unfinished = [MemberList(**one) for one in cursor["unfinished"]]
@@ -247,7 +251,9 @@ class TeamListing:
             accounts += lists[-1].take(team.child("members"), as_of=self.as_of)
         self.move(read_list(teams), ids=[one.team_id for one in lists])
         self.unfinished += [one for one in lists if one.after]
-        self.keep([*accounts, *news_of_teams(states), *self.news_of([one for one in lists if not one.after])])
+        self.keep(
+            [*accounts, *news_of_teams(states), *self.news_of([one for one in lists if not one.after])]
+        )
 
     def move(self, page: ListPage, *, ids: Collection[int]) -> None:
         """Continue behind the page. UnusablePayloadError if the list changed since the first, or might never end."""
@@ -330,7 +336,7 @@ class TeamListing:
 
     def end(self) -> None:
         with transaction.atomic():
-            self.hold(self.job.claim.end(Job.State.DONE, attempts=0, cursor="", page_size=TEAMS_AT_ONCE, **self.cost))
+            ensure_held(self.job.claim.end(Job.State.DONE, attempts=0, cursor="", page_size=TEAMS_AT_ONCE, **self.cost))
             done = TeamsListed(github_id=self.reader.installation_id, teams_listed_at=self.as_of)
             record([evidence(SOURCE, [done])])
 
@@ -360,12 +366,7 @@ class TeamListing:
         self.put_off(wait_s, reason="not_listed", error=storable(words), attempts=attempts, cursor="", total=None)
 
     def put_off(self, seconds: float, *, reason: str, **learned: Any) -> None:
-        self.hold(self.job.claim.put_off(after=timedelta(seconds=seconds), reason=reason, **learned, **self.cost))
-
-    def hold(self, changed: int) -> None:
-        """Raise ClaimLostError if another worker has the job now."""
-        if not changed:
-            raise ClaimLostError
+        ensure_held(self.job.claim.put_off(after=timedelta(seconds=seconds), reason=reason, **learned, **self.cost))
 
     @property
     def cost(self) -> dict[str, Any]:

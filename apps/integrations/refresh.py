@@ -43,7 +43,7 @@ from apps.integrations.refresh_queries import (
 )
 from apps.integrations.streams.pull_request_parts import Found, PendingPart, PullRequestCursor, by_rest
 from apps.integrations.streams.pull_requests import fetch_part
-from apps.jobs.models import ClaimLostError, Job
+from apps.jobs.models import Job, ensure_held
 from apps.jobs.registry import JobKind
 from apps.jobs.wakeups import wake_next_waiter
 from apps.webhooks.retry import is_data_error
@@ -186,8 +186,7 @@ class Refresh:
         else:
             after = timedelta(seconds=outcome.seconds)
             changed = self.job.claim.put_off(after=after, reason=outcome.reason, error=storable(self.error), **learned)
-        if not changed:
-            raise ClaimLostError
+        ensure_held(changed)
         reason = outcome.reason if outcome else "done"
         logger.info("refresh_waits", extra={"installation": self.installation_id, "reason": reason})
 

@@ -24,6 +24,12 @@ class ClaimLostError(Exception):
     """Somebody claimed, paused, cancelled or changed the job meanwhile; what was done for it must not be kept."""
 
 
+def ensure_held(changed: int) -> None:
+    """Raise ClaimLostError unless a guarded UPDATE changed the job."""
+    if not changed:
+        raise ClaimLostError
+
+
 class JobQuerySet(models.QuerySet[Row]):
     """Every change of state is one guarded UPDATE; the row count says whether it happened."""
 
@@ -226,8 +232,7 @@ class Job(models.Model):
         shared = {name: value for name, value in changes.items() if name in _SHARED}
         particular = {name: value for name, value in changes.items() if name not in _SHARED}
         with transaction.atomic():
-            if not self.claim.update(**(shared or {"claim_number": self.claim_number})):
-                raise ClaimLostError
+            ensure_held(self.claim.update(**(shared or {"claim_number": self.claim_number})))
             if particular:
                 type(self)._default_manager.filter(pk=self.pk).update(**particular)
         for name, value in changes.items():

@@ -37,7 +37,7 @@ from apps.integrations.outcomes import (
 )
 from apps.integrations.readable_installations import installation_reaching
 from apps.integrations.reader import Page, Reader, Skipped, storable
-from apps.jobs.models import LEASE, ClaimLostError, Job, JobQuerySet
+from apps.jobs.models import LEASE, Job, JobQuerySet, ensure_held
 
 LONGEST_UPDATE_S = 6.0
 LONGEST_COMMIT_S = 12.0
@@ -156,14 +156,12 @@ def progress_columns(progress: Progress, *, reader: Reader) -> dict[str, Any]:
 
 def _move(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> None:
     changes = _counted(page, progress=progress, reader=reader)
-    if not claimed.row.update(cursor=page.cursor, lease_until=Now() + LEASE, error="", **changes):
-        raise ClaimLostError
+    ensure_held(claimed.row.update(cursor=page.cursor, lease_until=Now() + LEASE, error="", **changes))
 
 
 def _end(page: Page, claimed: Claimed, *, progress: Progress, reader: Reader) -> None:
     """End the backfill; if nothing was skipped, the stream is covered up to when the reading began."""
-    if not claimed.row.end(Backfill.State.DONE, **_counted(page, progress=progress, reader=reader)):
-        raise ClaimLostError
+    ensure_held(claimed.row.end(Backfill.State.DONE, **_counted(page, progress=progress, reader=reader)))
     if Backfill.objects.filter(pk=claimed.id, skipped=[]).exists():
         _cover(claimed)
 
@@ -212,8 +210,7 @@ def apply_outcome(outcome: Settled, claimed: Claimed, *, reader: Reader, words: 
             case Fail(reason, is_cursor_void):
                 void = {"cursor": ""} if is_cursor_void else {}
                 changed = claimed.row.end(Backfill.State.FAILED, reason=reason, error=storable(words), **cost, **void)
-    if not changed:
-        raise ClaimLostError
+    ensure_held(changed)
     _log(outcome, claimed)
     return replace(claimed, progress=outcome.progress) if isinstance(outcome, GoOn) else None
 
