@@ -102,9 +102,9 @@ class InstallationListing:
         try:
             self.read()
         except RequestFailedError as refusal:
-            self.put_off(refusal.answer)
+            self.apply_outcome(refusal.answer)
         except UnusablePayloadError as error:
-            self.fail(str(error))
+            self.begin_again(str(error))
 
     def read(self) -> None:
         if not self.path:
@@ -144,7 +144,7 @@ class InstallationListing:
         """End the listing of one that is suspended, not accepted, or without an account so far."""
         installation = Installation.objects.get(pk=self.installation_id)
         if installation.account_id is None:
-            self.fail("GitHub names no account for it.")
+            self.begin_again("GitHub names no account for it.")
         else:
             is_settled = installation.suspended_at is not None
             self.end([listing_done(self.installation_id, as_of=self.as_of)] if is_settled else [])
@@ -184,7 +184,7 @@ class InstallationListing:
         """
         listed = list(dict.fromkeys(self.seen))
         if len(listed) != self.total:
-            self.fail(f"GitHub listed {len(listed)} of {self.total} repositories.")
+            self.begin_again(f"GitHub listed {len(listed)} of {self.total} repositories.")
             return True
         known = RepositoryAccess.objects.filter(installation=self.installation_id)
         lost = last_reached(known.exclude(repository__in=listed), before=self.as_of)
@@ -221,10 +221,10 @@ class InstallationListing:
             ensure_held(self.job.claim.end(Job.State.DONE, attempts=0, cursor="", items=0, total=None))
             record([evidence(SOURCE, facts)])
 
-    def put_off(self, answer: Answer) -> None:
+    def apply_outcome(self, answer: Answer) -> None:
         """Wait for a limit with what was read so far; whatever else GitHub said is a failure."""
         if answer.kind not in LIMITS:
-            self.fail(answer.message or answer.kind.name.lower())
+            self.begin_again(answer.message or answer.kind.name.lower())
             return
         until = datetime.fromtimestamp(answer.not_before, UTC) if answer.not_before else timezone.now() + AGAIN
         self.keep_cursor(after=until - timezone.now(), reason=reason_of_wait(answer))
@@ -238,7 +238,7 @@ class InstallationListing:
             )
             record([evidence(SOURCE, self.facts)])
 
-    def fail(self, words: str) -> None:
+    def begin_again(self, words: str) -> None:
         """Begin again after a while: each time later, and not all at once."""
         chance = random.random()  # noqa: S311  spreads waits, guards nothing
         wait_s = BACKOFF.wait_s(self.job.attempts, chance=chance)

@@ -34,7 +34,7 @@ from apps.github import auth
 from apps.github.auth import GitHubAccess
 from apps.github.credentials import NoCredentialsError, app_credentials, has_credentials
 from apps.github.objects import graphql_as_rest
-from apps.github.objects.accounts import listed_team, profile, team_member, team_member_found
+from apps.github.objects.accounts import listed_team, profile, team_joined_or_left, team_membership
 from apps.github.payload import EPOCH, PayloadReader
 from apps.github.permissions import allows
 from apps.github.rate_limit import Priority, Purpose
@@ -218,7 +218,7 @@ class TeamListing:
                     self.put_off(0.0, reason="")
                     return
         except RequestFailedError as refusal:
-            self.follow(refusal.answer)
+            self.apply_outcome(refusal.answer)
         except UnusablePayloadError as error:
             self.begin_again(str(error))
         except (NoCredentialsError, UndecryptableError) as error:
@@ -249,13 +249,13 @@ class TeamListing:
             states.append(self.state_of(team.id("databaseId"), slug=team.text("slug"), name=team.text("name")))
             lists.append(MemberList(team_id=team.id("databaseId"), node_id=team.text("id")))
             accounts += lists[-1].take(team.child("members"), as_of=self.as_of)
-        self.move(read_list(teams), ids=[one.team_id for one in lists])
+        self.note_page(read_list(teams), ids=[one.team_id for one in lists])
         self.unfinished += [one for one in lists if one.after]
-        self.keep(
-            [*accounts, *news_of_teams(states), *self.news_of([one for one in lists if not one.after])]
+        self.commit_page(
+            [*accounts, *changed_teams(states), *self.facts_of_lists([one for one in lists if not one.after])]
         )
 
-    def move(self, page: ListPage, *, ids: Collection[int]) -> None:
+    def note_page(self, page: ListPage, *, ids: Collection[int]) -> None:
         """Continue behind the page. UnusablePayloadError if the list changed since the first, or might never end."""
         if self.total not in {None, page.total}:
             raise UnusablePayloadError(
@@ -275,7 +275,7 @@ class TeamListing:
         team = self.read("team_members", {"id": found.node_id, "after": found.after}).child("node")
         accounts = list(found.take(team.child("members"), as_of=self.as_of))
         self.unfinished = [one for one in self.unfinished if one.after]
-        self.keep([*accounts, *self.news_of([] if found.after else [found])])
+        self.commit_page([*accounts, *self.facts_of_lists([] if found.after else [found])])
 
     def read(self, document: str, variables: Mapping[str, Any]) -> PayloadReader:
         """Return the whole answer. A part of it is not used, as it does not say who is missing."""
@@ -284,7 +284,7 @@ class TeamListing:
             raise UnusablePayloadError(f"GitHub showed the teams only in part: {answer.message}")
         return item_reader(answer.data, path="data", answer=answer)
 
-    def news_of(self, lists: Collection[MemberList]) -> Iterator[Fact]:
+    def facts_of_lists(self, lists: Collection[MemberList]) -> Iterator[Fact]:
         """Yield what lists that were read to their end say, and that they were read, if these are the first ever."""
         was_listed = Installation.objects.filter(account=self.account, teams_listed_at__isnull=False).exists()
         for one in lists:
@@ -293,7 +293,7 @@ class TeamListing:
             if not one.adds_up:
                 details = {"team": one.team_id, "members": len(set(one.members)), "total": one.total}
                 logger.warning("team_members_do_not_add_up", extra=details)
-        yield from news_of_members(lists, as_of=self.as_of)
+        yield from changed_members(lists, as_of=self.as_of)
 
     def missing_team(self) -> GitHubTeam | None:
         """Return a team that is known and was not listed, but for those that webhooks reported since; None without."""
@@ -308,7 +308,7 @@ class TeamListing:
         except RequestFailedError as refusal:
             if refusal.answer.kind is not ResponseKind.GONE:
                 raise
-            self.keep([self.state_of(team.pk, slug=team.slug, name=team.name, is_deleted=True)])
+            self.commit_page([self.state_of(team.pk, slug=team.slug, name=team.name, is_deleted=True)])
         else:
             raise UnusablePayloadError(f"GitHub's list of teams lacked {team.slug}.")
 
@@ -318,7 +318,7 @@ class TeamListing:
             team_id, organization_id=self.account.pk, slug=slug, name=name, is_deleted=is_deleted, as_of=self.as_of
         )
 
-    def keep(self, facts: Iterable[Fact]) -> None:
+    def commit_page(self, facts: Iterable[Fact]) -> None:
         """Record the facts and where reading goes on; ClaimLostError if another worker has the job now."""
         with transaction.atomic():
             self.job.hold(
@@ -340,7 +340,7 @@ class TeamListing:
             done = TeamsListed(github_id=self.reader.installation_id, teams_listed_at=self.as_of)
             record([evidence(SOURCE, [done])])
 
-    def follow(self, answer: Answer) -> None:
+    def apply_outcome(self, answer: Answer) -> None:
         """Wait for a limit with what was read so far, or ask for less; whatever else GitHub said is a failure."""
         wake_next_waiter(answer.up_next)
         chance = random.random()  # noqa: S311  spreads waits, guards nothing
@@ -374,7 +374,7 @@ class TeamListing:
         return {"calls": self.calls + self.reader.calls, "points": self.points + self.reader.points}
 
 
-def news_of_teams(states: Collection[GitHubTeamState]) -> Iterator[GitHubTeamState]:
+def changed_teams(states: Collection[GitHubTeamState]) -> Iterator[GitHubTeamState]:
     """Yield the states that differ from what is known and verified."""
     known = GitHubTeam.objects.in_bulk([one.github_id for one in states])
     for state in states:
@@ -383,7 +383,7 @@ def news_of_teams(states: Collection[GitHubTeamState]) -> Iterator[GitHubTeamSta
             yield state
 
 
-def news_of_members(lists: Collection[MemberList], *, as_of: datetime) -> Iterator[Fact]:
+def changed_members(lists: Collection[MemberList], *, as_of: datetime) -> Iterator[Fact]:
     """Yield who is a member, or no longer, unless that is known and verified.
 
     What contradicts a webhook that came since `as_of` has no effect: the list may be older.
@@ -403,9 +403,9 @@ def news_of_members(lists: Collection[MemberList], *, as_of: datetime) -> Iterat
             found |= dict.fromkeys(missing, False)
         for key, is_member in found.items():
             if is_member is not known.get(key, False):
-                yield team_member_found(*key, is_member=is_member, as_of=as_of)
+                yield team_joined_or_left(*key, is_member=is_member, as_of=as_of)
             if verified.get(key) != (is_member, True):
-                yield team_member(*key, is_member=is_member, as_of=as_of)
+                yield team_membership(*key, is_member=is_member, as_of=as_of)
 
 
 def are_members(lists: Collection[MemberList]) -> dict[tuple[int, int], bool]:

@@ -151,7 +151,7 @@ def listed_team(
     )
 
 
-def team_member(team_id: int, contributor_id: int, *, is_member: bool, as_of: datetime) -> GitHubMembershipState:
+def team_membership(team_id: int, contributor_id: int, *, is_member: bool, as_of: datetime) -> GitHubMembershipState:
     """Return whether the account was in the list of a team's members."""
     return GitHubMembershipState(
         stamp=_as_of(as_of),
@@ -164,7 +164,7 @@ def team_member(team_id: int, contributor_id: int, *, is_member: bool, as_of: da
     )
 
 
-def team_member_found(team_id: int, contributor_id: int, *, is_member: bool, as_of: datetime) -> GitHubTeamHappened:
+def team_joined_or_left(team_id: int, contributor_id: int, *, is_member: bool, as_of: datetime) -> GitHubTeamHappened:
     """Return that an account was in the list of a team's members, or no longer, by which it joined or left before."""
     return GitHubTeamHappened(team_id=team_id, contributor_id=contributor_id, at=as_of, is_member=is_member)
 
