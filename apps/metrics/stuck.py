@@ -26,10 +26,10 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Coalesce, Concat, Greatest
 
-from apps.activity.models import Contributor, GitHubTeam, PullRequest, Review, WorkflowRun
+from apps.activity.models import Contributor, GitHubTeam, Review, WorkflowRun
 from apps.common import db
-from apps.metrics.figures import Bots, FigureQuery
-from apps.metrics.figures import Window as Days
+from apps.metrics.figures import Bots, FigureQuery, Window
+from apps.metrics.figures.dimensions import pull_request_of_row
 from apps.metrics.figures.figure_query import GIVEN, QueryTemplate
 from apps.metrics.figures.populations import FAILED, rows_in_progress, rows_not_deployed
 from apps.metrics.figures.sql_expressions import Ids, IsAnyOf, Parameter, array_of, compiled
@@ -156,11 +156,11 @@ def read_stuck(
     ]
 
 
-class SeveralTeams(FigureQuery):
-    """The query of several teams, of which any may call a deployment one to production."""
+class TeamsWithoutPatterns(FigureQuery):
+    """The query of several teams, at least one of which has no patterns: there, GitHub's flag counts too."""
 
 
-class SeveralTeamsTemplate(QueryTemplate):
+class TeamsWithoutPatternsTemplate(QueryTemplate):
     """The same, where a team without patterns goes by flag and name."""
 
     def is_production(self) -> Q:
@@ -171,7 +171,7 @@ def _query(teams: Sequence[Team], *, filters: Filters, now: datetime) -> FigureQ
     first = teams[0]
     values: dict[str, Any] = {
         "team": first,
-        "window": Days.last(LOOKS_BACK_DAYS, time_zone=first.time_zone, now=now),
+        "window": Window.last(LOOKS_BACK_DAYS, time_zone=first.time_zone, now=now),
         "bots": filters.bots,
         "as_of": now,
         "repository_ids": None if filters.repository_ids is None else tuple(filters.repository_ids),
@@ -182,7 +182,7 @@ def _query(teams: Sequence[Team], *, filters: Filters, now: datetime) -> FigureQ
     if filters.repository_ids is not None:
         tracked = tracked.filter(pk__in=filters.repository_ids)
     patterns = [each.production_environments for each in teams]
-    kind = FigureQuery if all(patterns) else SeveralTeams
+    kind = FigureQuery if all(patterns) else TeamsWithoutPatterns
     return kind(**values).knowing(
         repositories=tuple(tracked.order_by("pk").values_list("pk", flat=True)),
         memberships=(),
@@ -224,7 +224,7 @@ def _waiting_statement(query: FigureQuery, reasons: Sequence[Reason], *, has_rev
     """Return the statement of all sections, which is compiled once for all queries that are alike."""
     shape = type(query), query.shape, reasons, has_reviewer
     if shape not in _statements:
-        kind = SeveralTeamsTemplate if isinstance(query, SeveralTeams) else QueryTemplate
+        kind = TeamsWithoutPatternsTemplate if isinstance(query, TeamsWithoutPatterns) else QueryTemplate
         template = kind.of(query)
         waiting = {
             reason: waiting_for_review(template, has_reviewer=True) if has_reviewer else WAITING[reason](template)
@@ -248,7 +248,7 @@ def _described(waiting: Sequence[Waiting], filters: Filters) -> dict[int, dict[s
 
 @cache
 def _described_statement(*, has_reviewer: bool) -> str:
-    named = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
+    named = pull_request_of_row()
     rows: QuerySet[Any] = DerivedPullRequest.objects.filter(_is_among("every"))
     rows = rows.annotate(head_sha=Subquery(named.values("head_sha")[:1]))
     names_of = {
@@ -284,7 +284,7 @@ def _section(
     stuck_after_hours: int,
     waited: Callable[[datetime], float],
 ) -> Section:
-    rows = [(one.since, described[one.pk]) for one in waiting if one.pk in described]
+    rows = [(one.since, waited(one.since), described[one.pk]) for one in waiting if one.pk in described]
     return Section(
         reason=reason,
         rows=tuple(
@@ -296,11 +296,11 @@ def _section(
                 title=row["title"],
                 author=row["login"] or "",
                 since=since,
-                working_seconds=waited(since),
-                is_stuck=waited(since) >= stuck_after_hours * HOUR,
+                working_seconds=seconds,
+                is_stuck=seconds >= stuck_after_hours * HOUR,
                 waits_for=tuple(dict.fromkeys(name for name in row.get(reason) or () if name)),
             )
-            for since, row in rows
+            for since, seconds, row in rows
             if row["pull_request_id"] is not None
         ),
         total=waiting[0].total if waiting else 0,
@@ -392,7 +392,7 @@ def waiting_for_deployment(query: FigureQuery) -> QuerySet[Any]:
 
 def failing_checks(query: FigureQuery) -> QuerySet[Any]:
     """Return what is open and no draft, and where the last run of a workflow on its last commit failed."""
-    named = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
+    named = pull_request_of_row()
     first = _failed_runs().order_by().values("head_sha").annotate(at=Min("concluded_at")).values("at")
     rows = (
         rows_in_progress(query).filter(excluded__isnull=True).annotate(head_sha=Subquery(named.values("head_sha")[:1]))

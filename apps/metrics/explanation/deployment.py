@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Window
 
-from apps.activity.models import DeploymentStatus, PullRequest
+from apps.activity.models import DeploymentStatus
+from apps.metrics.figures.dimensions import pull_request_of_row
 from apps.metrics.models import (
     DerivedDeployment,
     DerivedFailure,
@@ -94,7 +95,7 @@ def explain_deployment(deployment: DerivedDeployment) -> DeploymentExplanation:
 
 
 def _changes(deployment: DerivedDeployment) -> QuerySet[Any]:
-    named = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
+    named = pull_request_of_row()
     rows = DerivedShipment.objects.filter(repository_id=deployment.repository_id, deployment=deployment.name)
     found: QuerySet[Any] = (
         rows.annotate(

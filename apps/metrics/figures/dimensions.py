@@ -107,12 +107,13 @@ def _derived_pull_request() -> QuerySet[DerivedPullRequest]:
     return DerivedPullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
 
 
-def _pull_request() -> QuerySet[PullRequest]:
+def pull_request_of_row() -> QuerySet[PullRequest]:
+    """Return the pull request that an outer row names by repository and number."""
     return PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
 
 
 def labels_of_pull_request() -> Subquery:
-    return Subquery(_pull_request().values("labels")[:1], output_field=ArrayField(TextField()))
+    return Subquery(pull_request_of_row().values("labels")[:1], output_field=ArrayField(TextField()))
 
 
 def service_of_deployment() -> Coalesce:
@@ -199,7 +200,7 @@ def narrowed(rows: QuerySet[Any], *, query: FigureQuery) -> QuerySet[Any]:
     if query.author is not None:
         rows = rows.filter(_is_by(query, table=rows.model))
     if query.labels:
-        rows = rows.filter(Exists(_pull_request().filter(labels__contains=query.given("labels"))))
+        rows = rows.filter(Exists(pull_request_of_row().filter(labels__contains=query.given("labels"))))
     if query.services:
         rows = rows.filter(IsAnyOf(service_of_deployment(), query.given("services")))
     if query.ai is not None:

@@ -9,9 +9,10 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
 
-from apps.activity.models import Contributor, PullRequest
+from apps.activity.models import Contributor
 from apps.metrics.derivation.deployment_rules import Kind
 from apps.metrics.derivation.reported_deployments import PREFIX
+from apps.metrics.figures.dimensions import pull_request_of_row
 from apps.metrics.figures.figure_query import FigureQuery
 from apps.metrics.figures.registry import figure_of
 from apps.metrics.models import (
@@ -189,8 +190,7 @@ def _matching(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
 
 
 def _of_pull_request(column: str) -> Subquery:
-    named = PullRequest.objects.filter(repository_id=OuterRef("repository_id"), number=OuterRef("number"))
-    return Subquery(named.values(column)[:1])
+    return Subquery(pull_request_of_row().values(column)[:1])
 
 
 def _described(rows: QuerySet[Any], *, ordering: str) -> QuerySet[Any]:
