@@ -11,7 +11,7 @@ from apps.metrics.figures.figure_reader import (
     completeness_by_figure,
     completeness_of,
     figures_for,
-    is_read,
+    is_complete,
     read_together,
 )
 from apps.metrics.figures.figure_result import FigureReading
@@ -74,16 +74,16 @@ def describe_figures(
 
 def _compared(query: FigureQuery, *, readings: Sequence[FigureReading]) -> dict[str, dict[str, Any]]:
     """Return the values of another period, by figure; none if some of it was never read."""
-    complete = completeness_by_figure(query, keys=[one.figure for one in readings])
-    is_complete = {key: is_read(found, query=query) for key, found in complete.items()}
+    by_figure = completeness_by_figure(query, keys=[one.figure for one in readings])
+    complete = {key: is_complete(found, query=query) for key, found in by_figure.items()}
     return {
         one.figure: {
-            "value": None if is_complete[one.figure] is False else one.value,
+            "value": None if complete[one.figure] is False else one.value,
             "n": None if one.is_suppressed else one.n,
             "is_suppressed": one.is_suppressed,
             "start_at": format_instant(query.window.start_at),
             "end_at": format_instant(query.end_at),
-            "complete": is_complete[one.figure],
+            "complete": complete[one.figure],
         }
         for one in readings
     }

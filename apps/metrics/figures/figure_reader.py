@@ -115,11 +115,20 @@ def _readings(
     )
     by_figure = completeness_by_figure(query, keys=[one.key for one in figures]) if buckets else {}
     alike = {id(one): one for one in by_figure.values()}
-    complete = {key: [_is_complete(one, window=span.window) for span in buckets] for key, one in alike.items()}
+    complete = {key: [_is_bucket_complete(one, window=span.window) for span in buckets] for key, one in alike.items()}
     names = _names_of_groups(found, group_by=asked.group_by)
     for figure in figures:
         of_buckets = complete[id(by_figure[figure.key])] if buckets else []
-        yield Reader(figure, query, asked, found, whole, buckets, of_buckets, names).reading()
+        yield ResultBuilder(
+            figure=figure,
+            query=query,
+            asked=asked,
+            found=found,
+            whole=whole,
+            buckets=buckets,
+            complete=of_buckets,
+            names=names,
+        ).reading()
 
 
 def _buckets(query: FigureQuery, asked: Asked) -> tuple[Window, ...]:
@@ -201,9 +210,9 @@ def _group(key: str, found: Found) -> Aggregates:
     return found.groups.get(key, NONE)
 
 
-@dataclass(frozen=True)
-class Reader:
-    """Makes the reading of one figure of what was found."""
+@dataclass(frozen=True, kw_only=True)
+class ResultBuilder:
+    """Computes the reading of one figure of what was found."""
 
     figure: Figure
     query: FigureQuery
@@ -339,7 +348,7 @@ def _quotient(numerator: int, denominator: int) -> dict[str, Any]:
     return {"value": value, "numerator": numerator, "denominator": denominator}
 
 
-def _is_complete(found: Completeness, *, window: Window) -> bool | None:
+def _is_bucket_complete(found: Completeness, *, window: Window) -> bool | None:
     """Return whether everything of the bucket is stored; None if unverified."""
     if found.complete_until is None:
         return None
@@ -367,7 +376,7 @@ def completeness_by_figure(query: FigureQuery, *, keys: Iterable[str] | None = N
     return by_figure
 
 
-def is_read(found: Completeness, *, query: FigureQuery) -> bool | None:
+def is_complete(found: Completeness, *, query: FigureQuery) -> bool | None:
     """Return whether everything up to the end of the query was read; None if unverified."""
     if found.complete_until is None:
         return None
