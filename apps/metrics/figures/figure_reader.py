@@ -13,7 +13,17 @@ from apps.metrics.figures.figure import Figure, Measure
 from apps.metrics.figures.figure_query import FigureQuery
 from apps.metrics.figures.figure_result import Bin, FigureReading, Group, Point
 from apps.metrics.figures.registry import FIGURES, figure_of
-from apps.metrics.figures.sql_statement import NONE, QUANTILES, Aggregates, Detail, Found, Question, Wanted, Wants, read
+from apps.metrics.figures.sql_statement import (
+    NO_ROWS,
+    QUANTILES,
+    Aggregates,
+    Detail,
+    Found,
+    Question,
+    Wanted,
+    Wants,
+    read,
+)
 from apps.metrics.figures.suppression import PRIVATE, dimension_of, least_of, suppress, whole_of
 from apps.metrics.figures.windows import Granularity, Window
 
@@ -203,11 +213,11 @@ def _whole(found: Found) -> Aggregates:
 
 
 def _bucket(place: int, found: Found) -> Aggregates:
-    return found.buckets.get(place, NONE)
+    return found.buckets.get(place, NO_ROWS)
 
 
 def _group(key: str, found: Found) -> Aggregates:
-    return found.groups.get(key, NONE)
+    return found.groups.get(key, NO_ROWS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +313,7 @@ class ResultBuilder:
     def series(self) -> Iterator[Point]:
         buckets = self.found[self.figure.key].buckets
         for place, (span, complete) in enumerate(zip(self.buckets, self.complete, strict=True), start=1):
-            own = buckets.get(place, NONE)
+            own = buckets.get(place, NO_ROWS)
             yield Point(
                 start=span.window.start,
                 end=span.window.end,

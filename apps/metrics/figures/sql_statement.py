@@ -25,7 +25,7 @@ from apps.metrics.figures.populations import Population, Remark, Rows
 from apps.metrics.figures.sql_expressions import Given, of_asked, with_names
 
 Aggregates = Mapping[str, Any]
-NONE: Aggregates = {"n": 0}
+NO_ROWS: Aggregates = {"n": 0}
 QUANTILES = (0.5, 0.75, 0.9)
 
 
@@ -72,7 +72,7 @@ class Detail:
 class Found:
     """What was found of one population: of the whole window, by bucket, group, bin, and reason of exclusion."""
 
-    whole: Aggregates = field(default_factory=lambda: NONE)
+    whole: Aggregates = field(default_factory=lambda: NO_ROWS)
     buckets: dict[int, Aggregates] = field(default_factory=dict)
     groups: dict[str, Aggregates] = field(default_factory=dict)
     bins: dict[int, int] = field(default_factory=dict)
@@ -95,10 +95,10 @@ class Question:
 
     @property
     def is_large(self) -> bool:
-        """Return whether the server is to plan for these values: for much, it uses several of its processes."""
+        """Return whether PostgreSQL plans it for its own values, to read it with several processes."""
         return len(self.query.repositories) * self.query.window.days >= LARGE
 
-    def given(self, name: str) -> Any:
+    def value_of(self, name: str) -> Any:
         """Return a value that the statement is given."""
         match name:
             case "starts":
@@ -113,28 +113,28 @@ class Question:
 
 def read(questions: Sequence[Question]) -> list[dict[str, Found]]:
     """Compute everything in one statement; for each question, what was found by key."""
-    groups = list(_groups_of(questions))
-    statement = _statement_of(groups)
+    batches = list(_batches_of(questions))
+    statement = _statement_of(batches)
     found: dict[int, dict[str, dict[str, Any]]] = {id(each): {one.key: {} for one in each.wanted} for each in questions}
-    for name, kind, bucket, key, values, *place in statement.run(groups):
+    for name, kind, bucket, key, values, *place in statement.run(batches):
         part = statement.parts[name]
-        into = found[id(groups[part.group][place[0] if place else 0])]
+        into = found[id(batches[part.batch][place[0] if place else 0])]
         for one, value in zip(part.wanted, json.loads(values), strict=True):
             _take(into[one.key], kind, bucket, key, value, left_out=one.population.left_out)
     return [{key: Found(**values) for key, values in found[id(each)].items()} for each in questions]
 
 
 MANY = 5
-Group = Sequence[Question]
+Batch = Sequence[Question]
 
 
-def _groups_of(questions: Sequence[Question]) -> Iterator[Group]:
+def _batches_of(questions: Sequence[Question]) -> Iterator[Batch]:
     """Yield those that are alike together if they are many; any other by itself, for which the server can plan."""
     alike: dict[tuple[Any, ...], list[Question]] = {}
     for one in questions:
         alike.setdefault(one.shape, []).append(one)
-    for group in alike.values():
-        yield from [group] if len(group) >= MANY else ([one] for one in group)
+    for batch in alike.values():
+        yield from [batch] if len(batch) >= MANY else ([one] for one in batch)
 
 
 def _take(into: dict[str, Any], part: str, bucket: int | None, key: str | None, value: Any, *, left_out: str) -> None:
@@ -155,9 +155,9 @@ def _take(into: dict[str, Any], part: str, bucket: int | None, key: str | None, 
 
 @dataclass(eq=False)
 class Statement:
-    """A compiled statement. `given` has the value of each parameter, by the number of its group and by name.
+    """A compiled statement. `given` has the value of each parameter, by the number of its batch and by name.
 
-    `tables` has that of the parameters whose rows are the values of the many questions of a group.
+    `tables`: for each batch, the parameter that holds its questions' values as JSON rows, and their names.
     """
 
     text: str
@@ -166,16 +166,16 @@ class Statement:
     tables: Mapping[str, Mapping[str, tuple[int, str]]] = field(default_factory=dict)
     uses: int = 0
 
-    def run(self, groups: Sequence[Group]) -> list[tuple[Any, ...]]:
-        """Return the rows, with the place of the question if its group has many; none if nothing can be found."""
+    def run(self, batches: Sequence[Batch]) -> list[tuple[Any, ...]]:
+        """Return the rows, with the place of the question if its batch has many; none if nothing can be found."""
         if not self.text:
             return []
-        values = {key: groups[number][0].given(name) for key, (number, name) in self.given.items()}
+        values = {key: batches[number][0].value_of(name) for key, (number, name) in self.given.items()}
         for table, given in self.tables.items():
             [number] = {number for number, _ in given.values()}
-            rows_asked = ({key: one.given(name) for key, (_, name) in given.items()} for one in groups[number])
+            rows_asked = ({key: one.value_of(name) for key, (_, name) in given.items()} for one in batches[number])
             values[table] = db.as_json({"place": place, **row} for place, row in enumerate(rows_asked))
-        is_large = any(group[0].is_large for group in groups) and not self.tables
+        is_large = any(batch[0].is_large for batch in batches) and not self.tables
         if not is_large and self.is_prepared():
             return db.run(self.text, values)
         with connection.cursor() as cursor:
@@ -197,14 +197,14 @@ _prepared: list[Statement] = []
 _statements: dict[tuple[Any, ...], Statement] = {}
 
 
-def _statement_of(groups: Sequence[Group]) -> Statement:
+def _statement_of(batches: Sequence[Batch]) -> Statement:
     """Return the statement of these questions, which is compiled once for all that are alike."""
-    shape = tuple((one[0].shape, len(one) > 1) for one in groups)
+    shape = tuple((one[0].shape, len(one) > 1) for one in batches)
     statement = _statements.get(shape)
     if statement is None:
         if len(_statements) >= MOST_STATEMENTS:
             _forget()
-        statement = _statements[shape] = _compile(groups)
+        statement = _statements[shape] = _compile(batches)
     return statement
 
 
@@ -215,10 +215,13 @@ def _forget() -> None:
             _statements.pop(shape, None)
 
 
-def _compile(groups: Sequence[Group]) -> Statement:
-    """Return the statement: that of all groups of one, and of any other a text that answers each of its questions."""
-    statement = _compile_each({number: group[0] for number, group in enumerate(groups) if len(group) == 1})
-    many = {number: _compile_each({number: group[0]}) for number, group in enumerate(groups) if len(group) > 1}
+def _compile(batches: Sequence[Batch]) -> Statement:
+    """Return one statement: questions alone in their batch are compiled in.
+
+    Each larger batch is one text, run for every row of its values.
+    """
+    statement = _compile_each({number: batch[0] for number, batch in enumerate(batches) if len(batch) == 1})
+    many = {number: _compile_each({number: batch[0]}) for number, batch in enumerate(batches) if len(batch) > 1}
     tables = {f"asked_{number}": one for number, one in many.items() if one.text}
     if not tables:
         return statement
@@ -279,9 +282,9 @@ def _parts_of(number: int, question: Question) -> Iterator["RowsPart"]:
 
 @dataclass(frozen=True)
 class RowsPart:
-    """The part of a statement that reads one kind of rows for each question of a group."""
+    """The part of a statement that reads one kind of rows for each question of a batch."""
 
-    group: int
+    batch: int
     name: str
     rows: Rows
     wanted: Sequence[Wanted]
@@ -350,10 +353,10 @@ class RowsPart:
         """Yield the aggregations of the rows, each with its parameters."""
         values = self.aggregates()
         if self.rows.is_level:
-            yield self.select("value", values, bucket="nullif(bucket, 1) - 1", group="GROUP BY bucket"), []
+            yield self.select("value", values, bucket="nullif(bucket, 1) - 1", group_by="GROUP BY bucket"), []
         else:
             sets = "GROUP BY GROUPING SETS ((), (bucket))" if self.detail.buckets else ""
-            yield self.select("value", values, bucket="bucket" if sets else "NULL", group=sets), []
+            yield self.select("value", values, bucket="bucket" if sets else "NULL", group_by=sets), []
         whole = " AND bucket = 1" if self.rows.is_level else ""
         if self.dimension is not None:
             many = self.dimension.has_many
@@ -361,7 +364,7 @@ class RowsPart:
                 f"{self.name} CROSS JOIN LATERAL unnest({GROUPS_OR_NONE}) AS each (dimension)" if many else self.name
             )
             key = "each.dimension" if many else "dimension"
-            yield self.select("group", values, key=key, source=source, where=whole, group="GROUP BY 4"), []
+            yield self.select("group", values, key=key, source=source, where=whole, group_by="GROUP BY 4"), []
         for place, one in enumerate(self.wanted):
             if bounds := self.detail.bins.get(one.key):
                 yield self.bins(place, one, where=whole), [list(bounds)]
@@ -377,11 +380,11 @@ class RowsPart:
         key: str = "NULL",
         source: str = "",
         where: str = "",
-        group: str,
+        group_by: str,
     ) -> str:
         columns = f"'{self.name}', '{part}', ({bucket})::int, {key}::text, {values}::text"
         source = source or self.name
-        return f"SELECT {columns} FROM {source} WHERE excluded IS NULL{where} {group}"  # noqa: S608  names of our own
+        return f"SELECT {columns} FROM {source} WHERE excluded IS NULL{where} {group_by}"  # noqa: S608  names of our own
 
     def aggregates(self) -> str:
         """Return the expression of a JSON array with an object of each wanted."""
@@ -419,7 +422,7 @@ class RowsPart:
             f"json_build_array({', '.join(nulls)})",
             bucket=f"width_bucket({value}, %s::float8[])",
             where=f"{where} AND {value} IS NOT NULL{counts}",
-            group="GROUP BY 3",
+            group_by="GROUP BY 3",
         )
 
     def excluded(self, *, where: str) -> str:
