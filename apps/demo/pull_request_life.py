@@ -25,10 +25,10 @@ class PullRequestLife(ConversationLife):
     """A pull request in a scenario. Methods with a time are carried out at that time of the scenario."""
 
     def __init__(
-        self, repository: RepositoryLife, *, number: int, author: Account, title: str, branch: str, body: str = ""
+        self, repository: RepositoryLife, *, number: int, author: Account, title: str, branch: str = "", body: str = ""
     ) -> None:
         super().__init__(repository, number=number, author=author, title=title, body=body)
-        self.branch = branch
+        self.branch = branch or f"{author.login}/{number}"
         self.commits: list[Commit] = []
         self._now: PullRequestNow | None = None
         self._reviews: dict[str, Json] = {}

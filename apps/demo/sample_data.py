@@ -199,7 +199,6 @@ class RepositoryPlan:
             number=number,
             author=author,
             title=title,
-            branch=f"{author.login}/{number}",
             body=ASSISTED if number % ASSISTED_EVERY == 0 else "",
         )
         begun = at - timedelta(hours=self.chance.uniform(0.5, 9))
@@ -223,9 +222,7 @@ class RepositoryPlan:
         people = self.company.people
         author, reviewer = people[place % len(people)], people[(place + 1) % len(people)]
         title = f"{VERBS[place % len(VERBS)]} {THINGS[place % len(THINGS)]}"
-        work = PullRequestLife(
-            self.repository, number=number, author=author, title=title, branch=f"{author.login}/{number}"
-        )
+        work = PullRequestLife(self.repository, number=number, author=author, title=title)
         work.push(at - timedelta(hours=2))
         work.open(at, additions=64, deletions=12)
         work.request_review(at + timedelta(minutes=1), of=reviewer)

@@ -80,8 +80,7 @@ class SlowWeek:
         self._deploy(opened + timedelta(hours=1))
 
     def _open(self, at: datetime, number: int, *, author: Account, title: str, body: str = "") -> PullRequestLife:
-        branch = f"{author.login}/{number}"
-        work = PullRequestLife(self.repository, number=number, author=author, title=title, branch=branch, body=body)
+        work = PullRequestLife(self.repository, number=number, author=author, title=title, body=body)
         work.push(at - timedelta(hours=1))
         work.open(at, additions=260, deletions=90)
         return work
