@@ -101,7 +101,7 @@ class FigureQuery:
         return self._changed(window=window, cut_at=self.window.shift(self.end_at, days=days))
 
     def knowing(self, **known: Any) -> "FigureQuery":
-        """Return the query, for which some of what is read once was read with that of others already."""
+        """Store in this query what was already read with that of others, such as `repositories`; return it."""
         vars(self).update(known)
         return self
 
