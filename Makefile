@@ -104,7 +104,7 @@ mutations: $(VENV)/dev.stamp  ## Remove one safety at a time and check that a te
 	@$(BIN)/python -m tests.mutations $(NAMES)
 
 permutations: $(VENV)/dev.stamp  ## Deliver an example in COUNT= (1000) random orders and compare the tables (minutes)
-	@PERMUTATIONS=$(or $(COUNT),1000) $(BIN)/python -m pytest --numprocesses $(WORKERS) -k in_any_order_with_repeats tests/journey
+	@PERMUTATIONS=$(or $(COUNT),1000) $(BIN)/python -m pytest --numprocesses $(WORKERS) --timeout 3600 -k in_any_order_with_repeats tests/journey
 
 check: lint types imports migrations-check deploy-check  ## Everything but the tests
 
