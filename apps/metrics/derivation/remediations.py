@@ -101,7 +101,7 @@ HAND_ON_DEPLOYMENTS = """
         WHERE (one.repository_id, one.service, one.environment)
             = (moved.repository_id, moved.service, moved.environment)
           AND one.opened_at <= moved.succeeded_at AND one.closed_at >= moved.succeeded_at
-        ORDER BY opened_at DESC LIMIT 1
+        ORDER BY opened_at DESC LIMIT 1  -- one is enough, and is found by its index however many there are
     ) AS failure
     CROSS JOIN LATERAL (
         SELECT name FROM metrics_deriveddeployment AS one

@@ -101,7 +101,7 @@ class FigureQuery:
         return self._changed(window=window, cut_at=self.window.shift(self.end_at, days=days))
 
     def knowing(self, **known: Any) -> "FigureQuery":
-        """Store in this query what was already read with that of others, such as `repositories`; return it."""
+        """Store in this query what was read for several queries at once, such as `repositories`; return the query."""
         vars(self).update(known)
         return self
 
